@@ -1,0 +1,269 @@
+"""All settings of a tocsin process: one ``tocsin.toml``, then the environment, validated once at start.
+
+Precedence: command line, environment (``TOCSIN_BROKERS``, ``TOCSIN_SCORING__PROVIDER``, ...), the file,
+defaults. Secrets are read from files or the environment and masked in every ``repr``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from streams.errors import SettingsError
+from streams.topics import Topics
+
+
+class Section(BaseModel):
+    """A table of the settings file: unknown names are errors, values never change after start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(Section):
+    """How to reach and use the cluster."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    sasl_password_file: Path | None = Field(None, description="file that holds the password; wins over sasl_password")
+    ssl_cafile: Path | None = Field(None, description="CA that signed the brokers' certificates; default: the system's")
+    ssl_certfile: Path | None = Field(None, description="client certificate, where the broker asks for one")
+    ssl_keyfile: Path | None = None
+    replication_factor: int = Field(-1, ge=-1, description="of topics that tocsin creates; -1: the broker's default")
+    input_partitions: int = Field(4, ge=1, description="of input topics that tocsin creates")
+    observation_partitions: int = Field(4, ge=1, description="of the observations topic; series are spread over them")
+    session_timeout_seconds: float = Field(20.0, ge=6, description="a dead worker's partitions move after this")
+    heartbeat_seconds: float = Field(3.0, gt=0)
+    request_timeout_seconds: float = Field(40.0, gt=0)
+    delivery_timeout_seconds: float = Field(120.0, gt=0, description="an output not acknowledged by then ends the process")
+    commit_interval_seconds: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> KafkaSettings:
+        if self.security_protocol.startswith("SASL"):
+            if not self.sasl_username:
+                raise ValueError("security_protocol asks for SASL: set sasl_username and sasl_password_file (or sasl_password)")
+            if not self.password():
+                raise ValueError("the SASL password is empty: set sasl_password_file, or TOCSIN_KAFKA__SASL_PASSWORD")
+        if self.heartbeat_seconds * 3 > self.session_timeout_seconds:
+            raise ValueError("heartbeat_seconds must be at most a third of session_timeout_seconds")
+        return self
+
+    def password(self) -> str:
+        """The SASL password, from its file where one is named."""
+        if self.sasl_password_file is not None:
+            return self.sasl_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return self.sasl_password.get_secret_value()
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context, or ``None`` where the protocol has no TLS. Host names are always checked."""
+        if not self.security_protocol.endswith("SSL"):
+            return None
+        context = ssl.create_default_context(cafile=str(self.ssl_cafile) if self.ssl_cafile else None)
+        if self.ssl_certfile is not None:
+            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+        return context
+
+
+class StreamSettings(Section):
+    """One input topic."""
+
+    topic: str = Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")
+    taxonomy: str = Field("finance", description="the taxonomy whose winning label is the document's `topic`")
+
+
+class IntakeSettings(Section):
+    """From raw bytes to documents."""
+
+    watchlist: Path | None = Field(None, description="TOML file of entities: names, aliases, tickers, parents, rules")
+    max_record_bytes: int = Field(262_144, ge=1024, description="larger records are dead-lettered unread")
+    max_text_chars: int = Field(8_000, ge=100, description="text kept and scored of a longer document (flagged)")
+    max_entities: int = Field(16, ge=1, description="entities kept of one document")
+    future_grace_seconds: int = Field(300, ge=0, description="a record may claim a time this far after the broker's")
+    oldest: str = Field("1990-01-01T00:00:00Z", description="an earlier event time is a data error")
+
+
+class ScoringSettings(Section):
+    """Which release scores, and how."""
+
+    registry: str = Field("var/registry", description="directory of releases; the shipped one is assembled there on first use")
+    release: str = Field("champion", description="an alias or a version of the registry")
+    provider: Literal["auto", "cuda", "cpu"] = "auto"
+    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
+    threads: int = Field(0, ge=0, description="intra-op threads of ONNX Runtime; 0: one per core")
+    batch_tokens: int = Field(4096, ge=64, description="tokens (padding included) in one inference batch")
+    max_tokens: int = Field(256, ge=16, le=512, description="tokens read of one document")
+    slab_records: int = Field(512, ge=1, description="most records in a slab")
+    slab_bytes: int = Field(1_048_576, ge=1024, description="most input bytes in a slab")
+    slabs_ahead: int = Field(2, ge=1, le=16, description="slabs a partition may hold in memory, the one in hand included")
+    embeddings: bool = Field(False, description="put the embedding (float16, base64) into the scored records")
+
+
+class WatchSettings(Section):
+    """Windows and their clock. What rings is in `rules`."""
+
+    grace_seconds: int = Field(60, ge=0, description="the watermark follows the slowest source partition by this much")
+    window_seconds: int = Field(900, ge=60, description="the base window; larger scales are multiples of it")
+    idle_seconds: float = Field(5.0, gt=0, description="a source partition without lag moves its clock this often")
+    snapshot_seconds: float = Field(60.0, gt=0)
+    max_series: int = Field(100_000, ge=1, description="series per observations partition; further ones are not watched")
+    exemplars: int = Field(4, ge=1, le=10)
+    count_unknown_language: bool = Field(False, description="count documents the release cannot read")
+
+
+class Rule(Section):
+    """One alarm rule. A changed rule gets a new version and leaves old incidents alone."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    series: tuple[str, ...] = Field(("entity", "entity|topic", "topic", "stream"), description="kinds of series, or names with * and ?")
+    budget: float = Field(0.01, gt=0, le=10, description="false alarms one is ready to stand per series and day")
+    severity: Literal["info", "warning", "critical"] = "warning"
+    minimum_negative: int = Field(3, ge=1, description="fewer negative stories in a window never ring")
+    labels: dict[str, str] = Field(default_factory=dict, description="constant labels for routing, such as team")
+
+
+class WebhookSettings(Section):
+    url: SecretStr = Field(description="http(s); may hold a token, so it is masked")
+    secret_file: Path | None = Field(None, description="key of the HMAC-SHA256 signature header")
+
+
+class AlertmanagerSettings(Section):
+    url: str = Field(description="base URL, such as http://localhost:9093")
+    bearer_token_file: Path | None = None
+
+
+class NotifySettings(Section):
+    """Where alerts go."""
+
+    console: bool = True
+    outbox: Path = Path("var/outbox.sqlite")
+    alertmanagers: tuple[AlertmanagerSettings, ...] = ()
+    webhooks: tuple[WebhookSettings, ...] = ()
+    resend_seconds: float = Field(60.0, gt=0, description="a firing alert is sent to Alertmanager again this often")
+    runbook_url: str = ""
+
+
+class WebSettings(Section):
+    """Health and metrics of each long-running process."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(6066, ge=0, le=65535, description="0: any free port; several workers on one host need several")
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
+
+
+class CostSettings(Section):
+    core_hour: float = Field(0.04, ge=0, description="price of one core for one hour, any currency; gives cost per million documents")
+
+
+class Settings(BaseSettings):
+    """Everything, validated. Build it with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOCSIN_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    brokers: Annotated[tuple[str, ...], NoDecode] = Field(("localhost:9092",), description="HOST:PORT, ...")
+    prefix: str = Field("tocsin", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="of topics and groups; two instances share a cluster by it")
+    state_dir: Path = Field(Path("var"), description="local files: attempt journal, embedded snapshots")
+    streams: dict[str, StreamSettings] = Field(
+        default_factory=lambda: {"news": StreamSettings(topic="news"), "reviews": StreamSettings(topic="reviews")}
+    )
+    kafka: KafkaSettings = KafkaSettings()
+    intake: IntakeSettings = IntakeSettings()
+    scoring: ScoringSettings = ScoringSettings()
+    watch: WatchSettings = WatchSettings()
+    rules: tuple[Rule, ...] = (Rule(name="negative-spike"),)
+    notify: NotifySettings = NotifySettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    cost: CostSettings = CostSettings()
+
+    @field_validator("brokers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("brokers")
+    @classmethod
+    def _host_and_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for broker in value:
+            host, _, port = broker.rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError(f"{broker!r} is not HOST:PORT")
+        if not value:
+            raise ValueError("name at least one HOST:PORT")
+        return value
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Settings:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two rules share a name: {sorted(names)}")
+        topics = [stream.topic for stream in self.streams.values()]
+        if not topics or len(set(topics)) != len(topics):
+            raise ValueError("[streams.*] needs at least one input topic, each named once")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def topics(self) -> Topics:
+        """The table of topics of this instance."""
+        return Topics(self.prefix, (stream.topic for stream in self.streams.values()))
+
+
+def load(path: Path | None = None, **overrides: Any) -> Settings:
+    """Read and validate the settings.
+
+    ``path`` is the TOML file; ``None`` means ``tocsin.toml`` in the working directory where there is one.
+    ``overrides`` come from the command line; those that are ``None`` are left out.
+
+    Raises:
+        SettingsError: the file is missing or not TOML, or a value is refused; the text names each setting.
+    """
+    chosen = path if path is not None else Path("tocsin.toml")
+    if path is not None and not path.is_file():
+        raise SettingsError(f"there is no settings file {path}; leave --config out to run on the defaults")
+    given = {name: value for name, value in overrides.items() if value is not None}
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=chosen)
+
+    try:
+        return FromFile(**given)
+    except ValidationError as exc:
+        raise SettingsError("\n".join(_explain(error) for error in exc.errors())) from exc
+    except (OSError, ValueError) as exc:
+        raise SettingsError(f"{chosen}: {exc}") from exc
+
+
+def _explain(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"]) or "settings"
+    shown = "" if "password" in name or "url" in name or error["type"] == "missing" else f" (given: {error['input']!r:.80})"
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting{shown}; see docs/settings.md"
+    return f"{name}: {error['msg']}{shown}"
