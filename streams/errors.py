@@ -4,9 +4,9 @@
     ├── SettingsError       a setting is missing, unknown or out of range        (operator mends the settings)
     ├── TopicsError         a topic is missing or has another partition count    (operator: `tocsin topics create`)
     ├── BrokerError         the broker refuses or cannot be reached              (supervisor restarts the process)
-    ├── DeliveryError       an output was not acknowledged                       (the process exits; the slab is read again)
+    ├── DeliveryError       an output was not acknowledged                       (process exits; the slab is read again)
     ├── SnapshotError       a watch snapshot cannot be used                      (dropped; the log rebuilds the state)
-    └── InputError          a file or line given on the command line is unusable (user mends the input)
+    └── InputError          a file or line on the command line is unusable   (user mends the input)
 
 `models` and `trainer` have trees of their own (``models.errors``). A message says what happened, to which
 input, and what to do about it.

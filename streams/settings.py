@@ -46,14 +46,16 @@ class KafkaSettings(Section):
     session_timeout_seconds: float = Field(20.0, ge=6, description="a dead worker's partitions move after this")
     heartbeat_seconds: float = Field(3.0, gt=0)
     request_timeout_seconds: float = Field(40.0, gt=0)
-    delivery_timeout_seconds: float = Field(120.0, gt=0, description="an output not acknowledged by then ends the process")
+    delivery_timeout_seconds: float = Field(120.0, gt=0, description="an unacknowledged output then ends the process")
     commit_interval_seconds: float = Field(1.0, gt=0)
 
     @model_validator(mode="after")
     def _complete(self) -> KafkaSettings:
         if self.security_protocol.startswith("SASL"):
             if not self.sasl_username:
-                raise ValueError("security_protocol asks for SASL: set sasl_username and sasl_password_file (or sasl_password)")
+                raise ValueError(
+                    "security_protocol asks for SASL: set sasl_username and sasl_password_file (or sasl_password)"
+                )
             if not self.password():
                 raise ValueError("the SASL password is empty: set sasl_password_file, or TOCSIN_KAFKA__SASL_PASSWORD")
         if self.heartbeat_seconds * 3 > self.session_timeout_seconds:
@@ -97,7 +99,7 @@ class IntakeSettings(Section):
 class ScoringSettings(Section):
     """Which release scores, and how."""
 
-    registry: str = Field("var/registry", description="directory of releases; the shipped one is assembled there on first use")
+    registry: str = Field("var/registry", description="directory of releases; the shipped one is made there")
     release: str = Field("champion", description="an alias or a version of the registry")
     provider: Literal["auto", "cuda", "cpu"] = "auto"
     precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
@@ -106,7 +108,7 @@ class ScoringSettings(Section):
     max_tokens: int = Field(256, ge=16, le=512, description="tokens read of one document")
     slab_records: int = Field(512, ge=1, description="most records in a slab")
     slab_bytes: int = Field(1_048_576, ge=1024, description="most input bytes in a slab")
-    slabs_ahead: int = Field(2, ge=1, le=16, description="slabs a partition may hold in memory, the one in hand included")
+    slabs_ahead: int = Field(2, ge=1, le=16, description="slabs a partition may hold in memory, with the one in hand")
     embeddings: bool = Field(False, description="put the embedding (float16, base64) into the scored records")
 
 
@@ -117,7 +119,7 @@ class WatchSettings(Section):
     window_seconds: int = Field(900, ge=60, description="the base window; larger scales are multiples of it")
     idle_seconds: float = Field(5.0, gt=0, description="a source partition without lag moves its clock this often")
     snapshot_seconds: float = Field(60.0, gt=0)
-    max_series: int = Field(100_000, ge=1, description="series per observations partition; further ones are not watched")
+    max_series: int = Field(100_000, ge=1, description="per observations partition; further ones are not watched")
     exemplars: int = Field(4, ge=1, le=10)
     count_unknown_language: bool = Field(False, description="count documents the release cannot read")
 
@@ -126,7 +128,9 @@ class Rule(Section):
     """One alarm rule. A changed rule gets a new version and leaves old incidents alone."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    series: tuple[str, ...] = Field(("entity", "entity|topic", "topic", "stream"), description="kinds of series, or names with * and ?")
+    series: tuple[str, ...] = Field(
+        ("entity", "entity|topic", "topic", "stream"), description="kinds of series, or names with * and ?"
+    )
     budget: float = Field(0.01, gt=0, le=10, description="false alarms one is ready to stand per series and day")
     severity: Literal["info", "warning", "critical"] = "warning"
     minimum_negative: int = Field(3, ge=1, description="fewer negative stories in a window never ring")
@@ -167,7 +171,9 @@ class LogSettings(Section):
 
 
 class CostSettings(Section):
-    core_hour: float = Field(0.04, ge=0, description="price of one core for one hour, any currency; gives cost per million documents")
+    core_hour: float = Field(
+        0.04, ge=0, description="price of one core for one hour, any currency; gives cost per million documents"
+    )
 
 
 class Settings(BaseSettings):
@@ -178,7 +184,11 @@ class Settings(BaseSettings):
     )
 
     brokers: Annotated[tuple[str, ...], NoDecode] = Field(("localhost:9092",), description="HOST:PORT, ...")
-    prefix: str = Field("tocsin", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="of topics and groups; two instances share a cluster by it")
+    prefix: str = Field(
+        "tocsin",
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
+        description="of topics and groups; two instances share a cluster by it",
+    )
     state_dir: Path = Field(Path("var"), description="local files: attempt journal, embedded snapshots")
     streams: dict[str, StreamSettings] = Field(
         default_factory=lambda: {"news": StreamSettings(topic="news"), "reviews": StreamSettings(topic="reviews")}
@@ -263,7 +273,9 @@ def load(path: Path | None = None, **overrides: Any) -> Settings:
 
 def _explain(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "settings"
-    shown = "" if "password" in name or "url" in name or error["type"] == "missing" else f" (given: {error['input']!r:.80})"
+    shown = (
+        "" if "password" in name or "url" in name or error["type"] == "missing" else f" (given: {error['input']!r:.80})"
+    )
     if error["type"] == "extra_forbidden":
         return f"{name}: there is no such setting{shown}; see docs/settings.md"
     return f"{name}: {error['msg']}{shown}"

@@ -1,0 +1,117 @@
+"""Every Prometheus metric of tocsin, bound to a registry that is passed in.
+
+Base units, ``_total`` for counters, and only closed label sets: topic names come from the settings, stages
+and states from the records, never anything from a document.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+# One inference batch takes 5 ms (short texts, GPU) to a few seconds (long texts, two cores).
+INFERENCE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Broker timestamp to acknowledged output: a second is good, a minute means lag, an hour a backlog.
+END_TO_END_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+# Token budgets make batches of 2 to a few hundred documents.
+BATCH_BUCKETS: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of one process. Build one per registry; a second on the same registry is an error."""
+
+    registry: CollectorRegistry
+    records_in: Counter
+    records_scored: Counter
+    dead_letters: Counter
+    lag: Gauge
+    batch_documents: Histogram
+    inference_seconds: Histogram
+    slab_seconds: Histogram
+    end_to_end_seconds: Histogram
+    commits: Counter
+    observations: Counter
+    late_documents: Counter
+    series: Gauge
+    series_refused: Counter
+    watermark: Gauge
+    snapshots: Counter
+    alerts: Counter
+    notifications: Counter
+    outbox_pending: Gauge
+    outbox_oldest_seconds: Gauge
+    release: Info
+
+    @classmethod
+    def bind(cls, registry: CollectorRegistry, core_hour: float = 0.0) -> Metrics:
+        """Register every metric on ``registry``; ``core_hour`` is the price of one core for one hour."""
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"tocsin_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"tocsin_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"tocsin_{name}", text, buckets=buckets, registry=registry)
+
+        scored = counter("records_scored", "Documents scored and acknowledged by the broker.", "topic")
+        registry.register(_Cost(scored, core_hour))
+        return cls(
+            registry=registry,
+            records_in=counter("records_in", "Input records read.", "topic"),
+            records_scored=scored,
+            dead_letters=counter("dead_letters", "Records sent to a dead-letter topic.", "topic", "stage"),
+            lag=gauge("lag_records", "Records behind the end of a source partition.", "topic", "partition"),
+            batch_documents=histogram("batch_documents", "Documents in an inference batch.", BATCH_BUCKETS),
+            inference_seconds=histogram("inference_seconds", "In the model for one batch.", INFERENCE_BUCKETS),
+            slab_seconds=histogram("slab_seconds", "A slab's arrival to its last acknowledgement.", END_TO_END_BUCKETS),
+            end_to_end_seconds=histogram(
+                "end_to_end_seconds", "A record's broker timestamp to its acknowledged output.", END_TO_END_BUCKETS
+            ),
+            commits=counter("commits", "Offset commits.", "role"),
+            observations=counter("observations", "Observations applied by the watcher."),
+            late_documents=counter("late_documents", "Came behind the watermark and corrected their window."),
+            series=gauge("series", "Series watched.", "partition"),
+            series_refused=counter("series_refused", "Observations of series beyond watch.max_series."),
+            watermark=gauge(
+                "watermark_timestamp_seconds", "Event time up to which a watcher has counted.", "partition"
+            ),
+            snapshots=counter("snapshots", "Snapshots of the watch state."),
+            alerts=counter("alerts", "Alert transitions.", "state", "severity"),
+            notifications=counter("notifications", "Deliveries to a sink.", "sink", "outcome"),
+            outbox_pending=gauge("outbox_pending", "Deliveries waiting in the outbox.", "sink"),
+            outbox_oldest_seconds=gauge("outbox_oldest_seconds", "Age of the oldest waiting delivery.", "sink"),
+            release=Info("tocsin_release", "The release that scores, its provider and precision.", registry=registry),
+        )
+
+
+class _Cost(Collector):
+    """Core-seconds of this process, and what a million documents cost at the configured price."""
+
+    def __init__(self, scored: Counter, core_hour: float) -> None:
+        self._scored = scored
+        self._core_hour = core_hour
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())  # the registry asks at registration, when there is nothing to collect yet
+
+    def collect(self) -> Iterator[Metric]:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = usage.ru_utime + usage.ru_stime
+        scored = sum(s.value for m in self._scored.collect() for s in m.samples if s.name.endswith("_total"))
+        yield CounterMetricFamily("tocsin_core_seconds", "Processor time used by this process.", value=seconds)
+        if scored:
+            per_million = seconds / scored * 1e6
+            cost = per_million / 3600 * self._core_hour
+            yield GaugeMetricFamily(
+                "tocsin_core_seconds_per_million_documents", "Since the start of this process.", value=per_million
+            )
+            yield GaugeMetricFamily("tocsin_cost_per_million_documents", "At the configured price.", value=cost)
