@@ -1,1 +1,331 @@
-# tocsin
+"""tocsin: hears public opinion turning, rings within seconds, says why.
+
+The command line: each verb reads its options and calls one function of ``streams``, ``models`` or
+``trainer``, imported only then, so that ``tocsin --help`` is instant and a serving install needs no torch.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="tocsin",
+    help=__doc__.split("\n\n", 1)[0] + "\n\nStart with `tocsin demo`; on your own Kafka with `tocsin doctor`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topics_app = typer.Typer(no_args_is_help=True, help="Make or list the topics tocsin needs.")
+dlq_app = typer.Typer(no_args_is_help=True, help="Look at dead letters, or send them through again.")
+ingest_app = typer.Typer(no_args_is_help=True, help="Feed documents into an input topic.")
+release_app = typer.Typer(no_args_is_help=True, help="List, check and choose model releases.")
+app.add_typer(topics_app, name="topics")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(release_app, name="release")
+
+
+class Role(enum.StrEnum):
+    score = "score"
+    watch = "watch"
+
+
+class Precision(enum.StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    int8 = "int8"
+    fp16 = "fp16"
+
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; default: tocsin.toml here, if any.")]
+Brokers = Annotated[str | None, typer.Option("--brokers", help="HOST:PORT,... (or TOCSIN_BROKERS).")]
+Prefix = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups (or TOCSIN_PREFIX).")]
+Release = Annotated[str | None, typer.Option("--release", help="Alias, version or directory; default: the settings'.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+InputFile = Annotated[Path, typer.Argument(help="JSONL file of documents; - reads standard input.")]
+
+
+def settings(config: Path | None, **overrides: Any) -> Any:
+    """The validated settings with this command line's overrides, and logging set up by them."""
+    from streams import logs
+    from streams.settings import load
+
+    loaded = load(config, **overrides)
+    logs.configure(loaded.log)
+    return loaded
+
+
+def leave(status: int) -> NoReturn:
+    raise typer.Exit(status)
+
+
+@app.command()
+def demo(
+    config: Config = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Event seconds per second; default: the day in about a minute.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample stream.")] = 7,
+    keep_running: Annotated[bool, typer.Option("--keep-running", help="Stay up after the sample has ended.")] = False,
+) -> None:
+    """Watch it ring: the whole line on an embedded broker, over a sample stream.
+
+    Nothing to install or start beside it. The broker lives in memory and is for looking only.
+    """
+    from streams.demo.run import run
+
+    leave(run(settings(config), speed=speed, seed=seed, keep_running=keep_running))
+
+
+@app.command()
+def worker(
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+    role: Annotated[
+        list[Role] | None, typer.Option(help="Only this part of the work; default: score and watch.")
+    ] = None,
+    create_topics: Annotated[bool, typer.Option("--create-topics", help="Make missing topics first.")] = False,
+    prime: Annotated[Path | None, typer.Option(help="JSONL history that gives baselines a start.")] = None,
+) -> None:
+    """Score documents and watch for spikes, on Kafka, until stopped.
+
+    Runs in the foreground and logs to stderr. SIGTERM ends it cleanly (exit 0). Exit 70 asks the supervisor
+    for a restart, 2 for a human: settings, missing topics or a refused release.
+    """
+    from streams.worker import run
+
+    roles = {chosen.value for chosen in role or list(Role)}
+    leave(run(settings(config, brokers=brokers, prefix=prefix), roles, create_topics=create_topics, prime=prime))
+
+
+@app.command()
+def notify(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
+    """Deliver alerts to console, Alertmanager and webhooks, until stopped.
+
+    Keeps an outbox on disk: an alert may reach a sink twice, always with the same id, and is never lost.
+    """
+    from streams.notify.notifier import run
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix)))
+
+
+@app.command()
+def score(
+    input: InputFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSONL; - writes standard output.")],
+    config: Config = None,
+    release: Release = None,
+    precision: Annotated[Precision, typer.Option(help="auto: the best the device runs.")] = Precision.auto,
+) -> None:
+    """Score a file offline: a line out for each line in, in order.
+
+    A line that cannot be scored becomes {"id", "error"}; the exit status stays 0 and errors are counted.
+    """
+    from streams.offline.score import run
+
+    leave(run(settings(config), input, output, release, precision.value))
+
+
+@app.command()
+def backtest(
+    input: InputFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSONL, a line per alert transition.")],
+    config: Config = None,
+    budget: Annotated[float | None, typer.Option(help="False alarms per series and day; default: the rules'.")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report with plots.")] = None,
+) -> None:
+    """Tell which alerts a history would have raised, with the functions that run live."""
+    from streams.offline.backtest import run
+
+    leave(run(settings(config), input, output, budget, report))
+
+
+@app.command()
+def detect(
+    input: Annotated[Path, typer.Argument(help="CSV: series,start,total[,negative][,copies]; 5- or 15-minute rows.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="CSV: the rows with score, threshold, state, alert_id.")
+    ],
+    budget: Annotated[float, typer.Option(min=0, help="False alarms per series and day.")] = 0.01,
+) -> None:
+    """Run the detector alone over counts. Without `negative`, volume alone decides."""
+    from streams.offline.detect import run
+
+    leave(run(input, output, budget))
+
+
+@app.command()
+def replay(
+    input: InputFile,
+    topic: Annotated[str, typer.Option(help="Input topic to send to.")] = "news",
+    speed: Annotated[float, typer.Option(min=0, help="Event seconds per second; 0: as fast as it goes.")] = 0,
+    shift_to_now: Annotated[
+        bool, typer.Option("--shift-to-now", help="Move the times so that the last is now.")
+    ] = False,
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Replay a file into Kafka by its event times, at a chosen speed."""
+    from streams.operate.feed import replay as run
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix), input, topic, speed=speed, shift_to_now=shift_to_now))
+
+
+@ingest_app.command("file")
+def ingest_file(
+    input: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.")],
+    topic: Annotated[str, typer.Option(help="Input topic to send to.")] = "news",
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Send a file's documents into an input topic, keyed by id: sending it again changes no counts."""
+    from streams.operate.feed import ingest_file as run
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix), input, topic))
+
+
+@topics_app.command("create")
+def topics_create(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
+    """Make the topics that are missing, with the right cleanup policies."""
+    from streams.operate.admin import create_topics
+
+    made = create_topics(settings(config, brokers=brokers, prefix=prefix))
+    typer.echo("\n".join(f"made {name}" for name in made) or "nothing is missing")
+
+
+@topics_app.command("list")
+def topics_list(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
+    """Name every topic with its partitions; missing ones are marked, and make the exit status 1."""
+    from streams.operate.admin import partition_counts
+
+    loaded = settings(config, brokers=brokers, prefix=prefix)
+    names = [topic.name for topic in loaded.topics.all()]
+    counts = partition_counts(loaded, names)
+    for name in names:
+        typer.echo(f"{name}\t{counts.get(name, 'missing')}")
+    leave(0 if len(counts) == len(names) else 1)
+
+
+@dlq_app.command("show")
+def dlq_show(
+    topic: Annotated[str | None, typer.Option(help="Only of this input topic.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only of this stage: size, decode, validate, score.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Newest N.")] = 20,
+    json: Json = False,
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show dead letters: where each came from, at which stage it failed and why."""
+    from streams.operate.deadletters import show
+
+    leave(show(settings(config, brokers=brokers, prefix=prefix), topic=topic, stage=stage, limit=limit, as_json=json))
+
+
+@dlq_app.command("replay")
+def dlq_replay(
+    topic: Annotated[str | None, typer.Option(help="Only of this input topic.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, send nothing.")] = False,
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Send dead letters back to their input topics, each once; a third time is refused."""
+    from streams.operate.deadletters import replay as run
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix), topic=topic, dry_run=dry_run))
+
+
+@release_app.command("list")
+def release_list(config: Config = None, json: Json = False) -> None:
+    """List the releases of the registry and the aliases that point at them."""
+    from models.shelf import listing
+
+    typer.echo(listing(settings(config).scoring.registry, as_json=json))
+
+
+@release_app.command("show")
+def release_show(release: Annotated[str, typer.Argument()] = "champion", config: Config = None) -> None:
+    """Print a release's manifest: labels, files, figures, lineage."""
+    from models.shelf import manifest
+
+    typer.echo(manifest(settings(config).scoring.registry, release))
+
+
+@release_app.command("verify")
+def release_verify(release: Annotated[str, typer.Argument()] = "champion", config: Config = None) -> None:
+    """Check every checksum and load the release; exit 2 with the reason where it must not serve."""
+    from models.shelf import verify
+
+    typer.echo(verify(settings(config).scoring.registry, release))
+
+
+@release_app.command("promote")
+def release_promote(version: str, config: Config = None) -> None:
+    """Make VERSION the champion, after verifying it. Running workers follow."""
+    from models.shelf import promote
+
+    typer.echo(promote(settings(config).scoring.registry, version))
+
+
+@release_app.command("rollback")
+def release_rollback(config: Config = None) -> None:
+    """Make the previous champion the champion again."""
+    from models.shelf import rollback
+
+    typer.echo(rollback(settings(config).scoring.registry))
+
+
+@app.command()
+def doctor(config: Config = None, brokers: Brokers = None, prefix: Prefix = None, json: Json = False) -> None:
+    """Check everything a worker needs and say what to do about what is wrong (exit 1)."""
+    from streams.operate.doctor import run
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix), as_json=json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="A file of tests/bench, such as intake.")]
+) -> None:
+    """Run one benchmark of a checkout and print its figures as JSON; `make bench` runs all."""
+    from streams.errors import InputError
+
+    folder = Path(__file__).parent / "tests" / "bench"
+    path = folder / f"{name}.py"
+    if not name.isidentifier() or not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("[a-z]*.py"))) or "none: benchmarks come with a checkout"
+        raise InputError(f"there is no benchmark {name!r}; there are: {known}")
+    spec = importlib.util.spec_from_file_location(f"tests.bench.{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    leave(module.main(context.args))
+
+
+def main() -> None:
+    """Run the command line; what went wrong on purpose is one message on stderr and exit status 2."""
+    from models.errors import ModelError
+
+    from streams.errors import EXIT_USAGE, TocsinError
+
+    try:
+        app()
+    except (TocsinError, ModelError) as exc:
+        typer.echo(f"tocsin: {exc}", err=True)
+        sys.exit(EXIT_USAGE)
+
+
+if __name__ == "__main__":
+    main()
