@@ -1,0 +1,169 @@
+"""A document and what the release heard in it, joined into the record that leaves the score stage.
+
+Pure. The agents and the offline verbs call the same functions, so a file and a stream give equal records.
+Probabilities are rounded before a winner is chosen: noise in the last bit of a sum (another batch, another
+processor) then moves neither a number nor a label.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.errors import SettingsError
+from streams.records import (
+    PROBABILITY_DIGITS,
+    Document,
+    ScoredDocument,
+    ScoredEntity,
+    Sentiment,
+    SentimentProbs,
+    TopicCall,
+)
+
+SENTIMENTS: tuple[Sentiment, Sentiment, Sentiment] = ("negative", "neutral", "positive")
+"""The order of the three sentiment columns."""
+
+Span = tuple[int, int]
+
+
+class StreamTaxonomy(Protocol):
+    """What of a stream's settings is needed here."""
+
+    @property
+    def taxonomy(self) -> str: ...
+
+
+class Heard(Protocol):
+    """The arrays of ``models.scorer.Scores`` for n documents."""
+
+    @property
+    def sentiment(self) -> NDArray[np.float32]: ...
+    @property
+    def topics(self) -> Mapping[str, NDArray[np.float32]]: ...
+    @property
+    def entities(self) -> Sequence[NDArray[np.float32]]: ...
+    @property
+    def embedding(self) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What of a release goes into every record: its version, its labels, and each stream's main taxonomy."""
+
+    release: str
+    taxonomies: Mapping[str, tuple[str, ...]]
+    main: Mapping[str, str]
+    embeddings: bool = False
+
+    @classmethod
+    def of(cls, scorer: Any, streams: Mapping[str, StreamTaxonomy], embeddings: bool = False) -> Reading:
+        """Read ``scorer``'s version and labels; ``streams`` maps a stream's name to its settings.
+
+        Raises:
+            SettingsError: a stream names a taxonomy that the release does not have.
+        """
+        for name, stream in streams.items():
+            if stream.taxonomy not in scorer.taxonomies:
+                known = ", ".join(sorted(scorer.taxonomies))
+                raise SettingsError(
+                    f"streams.{name}.taxonomy: {stream.taxonomy!r} is none of release {scorer.release}'s: {known}"
+                )
+        main = {name: stream.taxonomy for name, stream in streams.items()}
+        return cls(scorer.release, dict(scorer.taxonomies), main, embeddings)
+
+
+def spans_of(document: Document) -> list[Span | None]:
+    """Where the scorer finds each mention in ``document.heard``; ``None`` for one that was only named."""
+    return [
+        None if m.heard_start is None or m.heard_end is None else (m.heard_start, m.heard_end)
+        for m in document.mentions
+    ]
+
+
+def scored_documents(documents: Sequence[Document], scores: Heard, reading: Reading) -> list[ScoredDocument]:
+    """Join n documents with the n rows of ``scores``, in order."""
+    sentiment = rounded(scores.sentiment)
+    moods = np.argmax(sentiment, axis=1).tolist()
+    probs = sentiment.tolist()
+    calls = {name: _calls(scores.topics[name], labels) for name, labels in reading.taxonomies.items()}
+    return [
+        _join(document, moods[i], probs[i], {name: rows[i] for name, rows in calls.items()}, scores, i, reading)
+        for i, document in enumerate(documents)
+    ]
+
+
+def scored_document(document: Document, scores: Heard, row: int, reading: Reading) -> ScoredDocument:
+    """Join one document with row ``row`` of ``scores``."""
+    sentiment = rounded(scores.sentiment[row : row + 1])
+    topics = {
+        name: _calls(scores.topics[name][row : row + 1], labels)[0] for name, labels in reading.taxonomies.items()
+    }
+    return _join(document, int(np.argmax(sentiment[0])), sentiment[0].tolist(), topics, scores, row, reading)
+
+
+def rounded(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The probabilities as they are written: float64, :data:`PROBABILITY_DIGITS` decimals."""
+    table: NDArray[np.float64] = np.round(probabilities.astype(np.float64), PROBABILITY_DIGITS)
+    return table
+
+
+def _calls(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> list[TopicCall]:
+    table = rounded(probabilities)
+    winners = np.argmax(table, axis=1)
+    best = table[np.arange(len(table)), winners].tolist()
+    return [TopicCall(labels[w], p) for w, p in zip(winners.tolist(), best, strict=True)]
+
+
+def _join(
+    document: Document,
+    mood: int,
+    probs: list[float],
+    topics: dict[str, TopicCall],
+    scores: Heard,
+    row: int,
+    reading: Reading,
+) -> ScoredDocument:
+    main = reading.main.get(document.stream)
+    return ScoredDocument(
+        id=document.id,
+        origin=document.origin,
+        stream=document.stream,
+        event_ms=document.event_ms,
+        title=document.title,
+        text=document.text,
+        source=document.source,
+        url=document.url,
+        lang=document.lang,
+        flags=document.flags,
+        sentiment=SENTIMENTS[mood],
+        sentiment_probs=SentimentProbs(*probs),
+        topic=topics[main].label if main in topics else "",
+        topics=topics,
+        entities=_entities(document, scores, row) if document.mentions else (),
+        signature=f"{document.signature:016x}",
+        release=reading.release,
+        stars=document.stars,
+        product=document.product,
+        brand=document.brand,
+        embedding=_embedding(scores.embedding[row]) if reading.embeddings else None,
+    )
+
+
+def _entities(document: Document, scores: Heard, row: int) -> tuple[ScoredEntity, ...]:
+    table = rounded(scores.entities[row])
+    moods = np.argmax(table, axis=1).tolist()
+    return tuple(
+        ScoredEntity(mention.name, mention.id, mention.start, mention.end, SENTIMENTS[mood], SentimentProbs(*probs))
+        for mention, mood, probs in zip(document.mentions, moods, table.tolist(), strict=True)
+    )
+
+
+def _embedding(vector: NDArray[np.float32]) -> str:
+    """Little-endian float16, base64: 384 numbers in 1,024 characters."""
+    return base64.b64encode(vector.astype("<f2").tobytes()).decode("ascii")
