@@ -40,6 +40,7 @@ class KafkaSettings(Section):
     ssl_cafile: Path | None = Field(None, description="CA that signed the brokers' certificates; default: the system's")
     ssl_certfile: Path | None = Field(None, description="client certificate, where the broker asks for one")
     ssl_keyfile: Path | None = None
+    embedded: bool = Field(False, description="the broker is tocsin's own in-memory one; set by the demo, not by hand")
     replication_factor: int = Field(-1, ge=-1, description="of topics that tocsin creates; -1: the broker's default")
     input_partitions: int = Field(4, ge=1, description="of input topics that tocsin creates")
     observation_partitions: int = Field(4, ge=1, description="of the observations topic; series are spread over them")

@@ -1,0 +1,84 @@
+"""How each Kafka client is told to reach the cluster: one place that turns settings into client options.
+
+The embedded broker (``kafka.embedded``) answers kafka-python only when the protocol version is given
+beforehand; asked for its versions, the client would wait for its whole bootstrap time and fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import errors as kafka_errors
+
+from streams.errors import BrokerError
+from streams.settings import Settings
+
+EMBEDDED_API_VERSION = (2, 1)
+"""The newest protocol that both kafka-python and librdkafka's mock cluster speak without asking."""
+
+BOOTSTRAP_SECONDS = 10.0
+"""A broker that is up answers in milliseconds; a person waits for the others."""
+
+
+def kafka_python_options(settings: Settings, role: str = "operate") -> dict[str, Any]:
+    """Keyword arguments for ``KafkaConsumer``, ``KafkaProducer`` and ``KafkaAdminClient`` of kafka-python."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(settings.brokers),
+        "client_id": settings.topics.group(role),
+        "bootstrap_timeout_ms": int(BOOTSTRAP_SECONDS * 1000),
+        "request_timeout_ms": int(settings.kafka.request_timeout_seconds * 1000),
+        **_security(settings),
+    }
+    if settings.kafka.embedded:
+        options["api_version"] = EMBEDDED_API_VERSION
+    return options
+
+
+def aiokafka_options(settings: Settings, role: str = "operate") -> dict[str, Any]:
+    """Keyword arguments for ``AIOKafkaConsumer``, ``AIOKafkaProducer`` and aiokafka's admin client."""
+    return {
+        "bootstrap_servers": list(settings.brokers),
+        "client_id": settings.topics.group(role),
+        "request_timeout_ms": int(settings.kafka.request_timeout_seconds * 1000),
+        **_security(settings),
+    }
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    """The options that both clients spell alike. The password is read now, so a rotated file is seen."""
+    kafka = settings.kafka
+    options: dict[str, Any] = {"security_protocol": kafka.security_protocol}
+    context = kafka.ssl_context()
+    if context is not None:
+        options["ssl_context"] = context
+    if kafka.security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = kafka.sasl_mechanism
+        options["sasl_plain_username"] = kafka.sasl_username
+        options["sasl_plain_password"] = kafka.password()
+    return options
+
+
+@contextmanager
+def broker_errors(settings: Settings, doing: str) -> Iterator[None]:
+    """Turn kafka-python's errors while ``doing`` something into a :class:`BrokerError` that says what to do."""
+    where = ", ".join(settings.brokers)
+    try:
+        yield
+    except kafka_errors.SaslAuthenticationFailedError as exc:
+        raise BrokerError(
+            f"{doing}: {where} refuses user {settings.kafka.sasl_username!r} ({settings.kafka.sasl_mechanism}); "
+            "check kafka.sasl_username and kafka.sasl_password_file"
+        ) from exc
+    except kafka_errors.AuthorizationError as exc:
+        raise BrokerError(
+            f"{doing}: the cluster at {where} does not allow it ({type(exc).__name__}); give this user the right"
+        ) from exc
+    except (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError, kafka_errors.NodeNotReadyError) as exc:
+        raise BrokerError(
+            f"{doing}: no answer from {where} over {settings.kafka.security_protocol}; is the broker running there, "
+            "and is kafka.security_protocol what its listener speaks? (--brokers or TOCSIN_BROKERS name another)"
+        ) from exc
+    except kafka_errors.KafkaError as exc:
+        raise BrokerError(f"{doing}: {where} answers {type(exc).__name__}: {str(exc)[:300]}") from exc
