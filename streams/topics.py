@@ -5,6 +5,7 @@ The user's own input topics (``news``, ``reviews``) are settings; each has a dea
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,17 @@ from streams.records import Origin
 
 LONGEST_OBSERVATIONS_BYTES = 8 * 1024 * 1024
 """One observations message holds a whole slab, so its topic takes larger messages than the broker's 1 MB."""
+
+ALERTS_KEPT_MS = str(7 * 24 * 3600 * 1000)
+"""A notifier that was down this long still finds every transition; later, compaction keeps the last of each."""
+
+LARGEST_DEAD_LETTER_BYTES = 900_000
+"""A larger original goes to its dead-letter topic as a prefix and a digest, so that it fits a 1 MB request."""
+DEAD_LETTER_PREFIX_BYTES = 65_536
+DIGEST_HEADER = "tocsin.original.sha256"
+"""On a dead letter that holds only a prefix of the original: such a one cannot be replayed."""
+REPLAYS_HEADER = "tocsin.replays"
+"""How often `tocsin dlq replay` has sent this record back, in decimal; kept when it fails again."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ class Topics:
             *(Topic(name) for name in self.inputs),
             Topic(self.scored, config={"max.message.bytes": str(2 * 1024 * 1024)}),
             Topic(self.observations, config=large),
-            Topic(self.alerts, cleanup="compact"),
+            Topic(self.alerts, cleanup="compact", config={"min.compaction.lag.ms": ALERTS_KEPT_MS}),
             Topic(self.state, cleanup="compact", config=large),
             Topic(self.drift),
             Topic(self.drift_samples),
@@ -103,3 +115,10 @@ def error_headers(origin: Origin, stage: str, error: str, message: str) -> list[
         (context + "exception.class.name", error.encode()),
         (context + "exception.message", message[:500].encode("utf-8", "backslashreplace")),
     ]
+
+
+def dead_letter_value(value: bytes | None) -> tuple[bytes | None, list[tuple[str, bytes]]]:
+    """What a dead letter carries of the original ``value``, and the header that says so where it is a prefix."""
+    if value is None or len(value) <= LARGEST_DEAD_LETTER_BYTES:
+        return value, []
+    return value[:DEAD_LETTER_PREFIX_BYTES], [(DIGEST_HEADER, hashlib.sha256(value).hexdigest().encode())]
