@@ -117,7 +117,9 @@ class WatchSettings(Section):
     """Windows and their clock. What rings is in `rules`."""
 
     grace_seconds: int = Field(60, ge=0, description="the watermark follows the slowest source partition by this much")
-    window_seconds: int = Field(900, ge=60, description="the base window; larger scales are multiples of it")
+    window_seconds: int = Field(
+        900, ge=60, le=3600, multiple_of=60, description="the base window; larger scales are multiples of it"
+    )
     idle_seconds: float = Field(5.0, gt=0, description="a source partition without lag moves its clock this often")
     snapshot_seconds: float = Field(60.0, gt=0)
     max_series: int = Field(100_000, ge=1, description="per observations partition; further ones are not watched")
