@@ -32,23 +32,27 @@ class Section(BaseModel):
 class KafkaSettings(Section):
     """How to reach and use the cluster."""
 
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    sasl_username: str = ""
-    sasl_password: SecretStr = SecretStr("")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how clients talk to the brokers; only the SSL ones encrypt"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="with the SASL protocols"
+    )
+    sasl_username: str = Field("", description="required with the SASL protocols")
+    sasl_password: SecretStr = Field(SecretStr(""), description="better from the environment or from a file")
     sasl_password_file: Path | None = Field(None, description="file that holds the password; wins over sasl_password")
     ssl_cafile: Path | None = Field(None, description="CA that signed the brokers' certificates; default: the system's")
     ssl_certfile: Path | None = Field(None, description="client certificate, where the broker asks for one")
-    ssl_keyfile: Path | None = None
+    ssl_keyfile: Path | None = Field(None, description="its key, where that is in a file of its own")
     embedded: bool = Field(False, description="the broker is tocsin's own in-memory one; set by the demo, not by hand")
     replication_factor: int = Field(-1, ge=-1, description="of topics that tocsin creates; -1: the broker's default")
     input_partitions: int = Field(4, ge=1, description="of input topics that tocsin creates")
     observation_partitions: int = Field(4, ge=1, description="of the observations topic; series are spread over them")
     session_timeout_seconds: float = Field(20.0, ge=6, description="a dead worker's partitions move after this")
-    heartbeat_seconds: float = Field(3.0, gt=0)
-    request_timeout_seconds: float = Field(40.0, gt=0)
+    heartbeat_seconds: float = Field(3.0, gt=0, description="at most a third of session_timeout_seconds")
+    request_timeout_seconds: float = Field(40.0, gt=0, description="one request to a broker")
     delivery_timeout_seconds: float = Field(120.0, gt=0, description="an unacknowledged output then ends the process")
-    commit_interval_seconds: float = Field(1.0, gt=0)
+    commit_interval_seconds: float = Field(1.0, gt=0, description="how much is read again after a crash")
 
     @model_validator(mode="after")
     def _complete(self) -> KafkaSettings:
@@ -80,9 +84,9 @@ class KafkaSettings(Section):
 
 
 class StreamSettings(Section):
-    """One input topic."""
+    """One input topic, under a NAME of your choice; series carry it. Without any: `news` and `reviews`."""
 
-    topic: str = Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")
+    topic: str = Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$", description="the Kafka topic it reads")
     taxonomy: str = Field("finance", description="the taxonomy whose winning label is the document's `topic`")
 
 
@@ -102,8 +106,12 @@ class ScoringSettings(Section):
 
     registry: str = Field("var/registry", description="directory of releases; the shipped one is made there")
     release: str = Field("champion", description="an alias or a version of the registry")
-    provider: Literal["auto", "cuda", "cpu"] = "auto"
-    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
+    provider: Literal["auto", "cuda", "cpu"] = Field(
+        "auto", description="auto: a GPU where there is one; one named here must be there, or the start fails"
+    )
+    precision: Literal["auto", "fp32", "int8", "fp16"] = Field(
+        "auto", description="auto: what the release recommends for the provider"
+    )
     threads: int = Field(0, ge=0, description="intra-op threads of ONNX Runtime; 0: one per core")
     batch_tokens: int = Field(4096, ge=64, description="tokens (padding included) in one inference batch")
     max_tokens: int = Field(256, ge=16, le=512, description="tokens read of one document")
@@ -121,59 +129,67 @@ class WatchSettings(Section):
         900, ge=60, le=3600, multiple_of=60, description="the base window; larger scales are multiples of it"
     )
     idle_seconds: float = Field(5.0, gt=0, description="a source partition without lag moves its clock this often")
-    snapshot_seconds: float = Field(60.0, gt=0)
+    snapshot_seconds: float = Field(60.0, gt=0, description="how far a restarted watcher reads back")
     max_series: int = Field(100_000, ge=1, description="per observations partition; further ones are not watched")
-    exemplars: int = Field(4, ge=1, le=10)
+    exemplars: int = Field(4, ge=1, le=10, description="documents shown in an alert")
     count_unknown_language: bool = Field(False, description="count documents the release cannot read")
 
 
 class Rule(Section):
     """One alarm rule. A changed rule gets a new version and leaves old incidents alone."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="part of the identity of its alerts")
     series: tuple[str, ...] = Field(
         ("entity", "entity|topic", "topic", "stream"), description="kinds of series, or names with * and ?"
     )
     budget: float = Field(0.01, gt=0, le=10, description="false alarms one is ready to stand per series and day")
-    severity: Literal["info", "warning", "critical"] = "warning"
+    severity: Literal["info", "warning", "critical"] = Field("warning", description="a label of its alerts")
     minimum_negative: int = Field(3, ge=1, description="fewer negative stories in a window never ring")
     labels: dict[str, str] = Field(default_factory=dict, description="constant labels for routing, such as team")
 
 
 class WebhookSettings(Section):
+    """A receiver of Alertmanager's webhook payload, version "4"."""
+
     url: SecretStr = Field(description="http(s); may hold a token, so it is masked")
     secret_file: Path | None = Field(None, description="key of the HMAC-SHA256 signature header")
 
 
 class AlertmanagerSettings(Section):
+    """A Prometheus Alertmanager, API v2."""
+
     url: str = Field(description="base URL, such as http://localhost:9093")
-    bearer_token_file: Path | None = None
+    bearer_token_file: Path | None = Field(None, description="file that holds a token, where it asks for one")
 
 
 class NotifySettings(Section):
     """Where alerts go."""
 
-    console: bool = True
-    outbox: Path = Path("var/outbox.sqlite")
+    console: bool = Field(True, description="print alerts on the notifier's standard output")
+    outbox: Path = Field(Path("var/outbox.sqlite"), description="what is still to be delivered; keep it on a disk")
     alertmanagers: tuple[AlertmanagerSettings, ...] = ()
     webhooks: tuple[WebhookSettings, ...] = ()
     resend_seconds: float = Field(60.0, gt=0, description="a firing alert is sent to Alertmanager again this often")
-    runbook_url: str = ""
+    runbook_url: str = Field("", description="link put into every alert")
 
 
 class WebSettings(Section):
     """Health and metrics of each long-running process."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="the pages have no login: think before you open them")
     port: int = Field(6066, ge=0, le=65535, description="0: any free port; several workers on one host need several")
 
 
 class LogSettings(Section):
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
 
 
 class CostSettings(Section):
+    """What computing costs, for the metrics."""
+
     core_hour: float = Field(
         0.04, ge=0, description="price of one core for one hour, any currency; gives cost per million documents"
     )
