@@ -20,9 +20,7 @@ Sighting = tuple[str, float, bool]
 """A series, P(negative) in it, and whether negative is the likeliest of the three."""
 
 
-def observe(
-    scored: ScoredDocument, languages: Collection[str], count_unknown_language: bool = False
-) -> list[Sighting]:
+def observe(scored: ScoredDocument, languages: Collection[str], count_unknown_language: bool = False) -> list[Sighting]:
     """Every series in which ``scored`` counts, each once.
 
     Documents in a language that the release does not know (``languages``) count nowhere, unless
