@@ -1,0 +1,107 @@
+"""Examples as token ids, grouped by length into batches of tensors."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from models.text import padded, tokens_of_span
+from trainer.data import Example
+
+MISSING = -100
+"""Label of what is not known; the loss leaves it out."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An example as tokens; ``spans`` are half-open token ranges with their label."""
+
+    example: Example
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows of S tokens. Labels that are not known are :data:`MISSING`.
+
+    ``rows`` are positions in the encoded list, ``price`` is 1 where sentiment means the direction of a
+    price, ``polar`` true where neutral is masked.
+    """
+
+    rows: tuple[int, ...]
+    ids: Tensor
+    mask: Tensor
+    spans: Tensor
+    topics: dict[str, Tensor]
+    sentiment: Tensor
+    price: Tensor
+    polar: Tensor
+    entities: Tensor
+
+
+def encode(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> list[Encoded]:
+    """Tokenise; a longer text is cut to ``max_tokens`` and keeps its closing token, as in serving."""
+    encoded: list[Encoded] = []
+    for example, tokens in zip(examples, tokenizer.encode_batch([row.text for row in examples]), strict=True):
+        ids = tuple(tokens.ids)
+        if len(ids) > max_tokens:
+            ids = (*ids[: max_tokens - 1], ids[-1])
+        spans: list[tuple[int, int, int]] = []
+        for entity in example.entities:
+            span = tokens_of_span(tokens.offsets, entity.start, entity.end, len(ids) - 1)
+            if span is not None:
+                spans.append((*span, entity.sentiment))
+        encoded.append(Encoded(example, ids, tuple(spans)))
+    return encoded
+
+
+def collate(encoded: Sequence[Encoded], rows: Sequence[int], taxonomies: Sequence[str]) -> Batch:
+    """The rows as one batch, padded to the longest."""
+    chosen = [encoded[row] for row in rows]
+    length = padded(max(len(one.ids) for one in chosen))
+    widest = max(2, *(len(one.spans) for one in chosen))
+    ids = torch.zeros(len(chosen), length, dtype=torch.long)
+    mask = torch.zeros(len(chosen), length, dtype=torch.long)
+    spans = torch.zeros(len(chosen), widest, 2, dtype=torch.long)
+    entities = torch.full((len(chosen), widest), MISSING)
+    topics = {name: torch.full((len(chosen),), MISSING) for name in taxonomies}
+    sentiment = torch.full((len(chosen),), MISSING)
+    for at, one in enumerate(chosen):
+        ids[at, : len(one.ids)] = torch.tensor(one.ids)
+        mask[at, : len(one.ids)] = 1
+        for index, (first, last, label) in enumerate(one.spans):
+            spans[at, index] = torch.tensor((first, last))
+            entities[at, index] = label
+        for name, label in one.example.topics:
+            if name in topics:
+                topics[name][at] = label
+        if one.example.sentiment is not None:
+            sentiment[at] = one.example.sentiment
+    price = torch.tensor([float(one.example.head == "price") for one in chosen])
+    polar = torch.tensor([one.example.polar for one in chosen])
+    return Batch(tuple(rows), ids, mask, spans, topics, sentiment, price, polar, entities)
+
+
+def grouped(lengths: Sequence[int], size: int, order: random.Random | None = None) -> Iterator[list[int]]:
+    """Rows in batches of ``size`` and similar length.
+
+    With ``order`` the rows are shuffled, sorted within pools of 50 batches, and the batches shuffled;
+    without it they come sorted by length.
+    """
+    rows = list(range(len(lengths)))
+    pool = len(rows) if order is None else 50 * size
+    if order is not None:
+        order.shuffle(rows)
+    batches: list[list[int]] = []
+    for start in range(0, len(rows), max(pool, 1)):
+        part = sorted(rows[start : start + pool], key=lambda row: lengths[row])
+        batches.extend(part[at : at + size] for at in range(0, len(part), size))
+    if order is not None:
+        order.shuffle(batches)
+    yield from batches

@@ -1,0 +1,190 @@
+"""Labelled rows for training: readers of the public sets, one partial label format, splits that do not leak.
+
+A row may carry a topic, a sentiment, sentiments toward entities, or several of them; the loss masks what is
+missing. Splits go by a hash of the normalised text, so that a text and its copies fall on the same side, in
+every set and on every machine.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from models.labels import SENTIMENTS, TAXONOMIES
+from trainer.errors import DataError
+
+Part = Literal["train", "validation", "test"]
+Head = Literal["price", "tone"]
+
+NEUTRAL = SENTIMENTS.index("neutral")
+VALIDATION_PERCENT = 5
+TEST_PERCENT = 5
+
+
+@dataclass(frozen=True)
+class EntityLabel:
+    """Sentiment toward what stands at code points ``start``..``end`` of the text."""
+
+    start: int
+    end: int
+    sentiment: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled text. Labels are indices into the taxonomies; what is not known is absent.
+
+    ``head`` says what the sentiment means: the direction of a price, or the tone of the words. ``polar``
+    rows come from a set without neutral, so that class is masked in their loss.
+    """
+
+    text: str
+    source: str
+    topics: tuple[tuple[str, int], ...] = ()
+    sentiment: int | None = None
+    head: Head = "tone"
+    polar: bool = False
+    mixed: bool = False
+    entities: tuple[EntityLabel, ...] = ()
+
+
+def normalised(text: str) -> str:
+    """What two copies of a text have in common: no addresses, lower case, letters and digits only."""
+    return " ".join(re.findall(r"\w+", re.sub(r"https?://\S+", " ", text).lower()))
+
+
+def part_of(text: str) -> Part:
+    """The side of the split on which ``text`` and its copies fall."""
+    percent = int.from_bytes(hashlib.sha256(normalised(text).encode()).digest()[:4], "big") % 100
+    if percent < VALIDATION_PERCENT:
+        return "validation"
+    return "test" if percent < VALIDATION_PERCENT + TEST_PERCENT else "train"
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    with opened as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as exc:
+                raise DataError(f"{path}:{number}: not JSON: {exc}") from exc
+            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+                raise DataError(f"{path}:{number}: a row needs a `text`")
+            yield row
+
+
+def _sentiment(row: dict[str, Any]) -> int | None:
+    value = row.get("sentiment")
+    if value is None:
+        return None
+    if value not in SENTIMENTS:
+        raise DataError(f"sentiment {value!r} is none of {', '.join(SENTIMENTS)}")
+    return SENTIMENTS.index(value)
+
+
+def _entities(row: dict[str, Any]) -> tuple[EntityLabel, ...]:
+    """Labelled spans; a name without offsets is looked up in the text, and left out where it is not there."""
+    found: list[EntityLabel] = []
+    for entity in row.get("entities") or ():
+        if entity.get("sentiment") not in SENTIMENTS:
+            continue
+        start, end = entity.get("start"), entity.get("end")
+        if start is None or end is None:
+            match = re.search(rf"(?<!\w){re.escape(entity['name'])}(?!\w)", row["text"], re.IGNORECASE)
+            if match is None:
+                continue
+            start, end = match.span()
+        found.append(EntityLabel(int(start), int(end), SENTIMENTS.index(entity["sentiment"])))
+    return tuple(found)
+
+
+def _topic_reader(taxonomy: str) -> Callable[[dict[str, Any]], Example]:
+    labels = {name: index for index, name in enumerate(TAXONOMIES[taxonomy])}
+
+    def read(row: dict[str, Any]) -> Example:
+        if row["topic"] not in labels:
+            raise DataError(f"topic {row['topic']!r} is not in taxonomy {taxonomy}")
+        return Example(row["text"], "", topics=((taxonomy, labels[row["topic"]]),), head="price")
+
+    return read
+
+
+def _sentiment_reader(head: Head, *, polar: bool = False) -> Callable[[dict[str, Any]], Example]:
+    def read(row: dict[str, Any]) -> Example:
+        return Example(
+            row["text"],
+            "",
+            sentiment=_sentiment(row),
+            head=head,
+            polar=polar,
+            mixed=row.get("label") == "mixed",
+            entities=_entities(row),
+        )
+
+    return read
+
+
+def _hu_liu(row: dict[str, Any]) -> Example:
+    """A review sentence. Its neutral means "no opinion was annotated" and is noisy: one row in four is kept."""
+    example = _sentiment_reader("tone")(row)
+    if example.sentiment == NEUTRAL and zlib.crc32(example.text.encode()) % 4:
+        return replace(example, sentiment=None)
+    return example
+
+
+READERS: dict[str, Callable[[dict[str, Any]], Example]] = {
+    "twitter_fin_news_topic": _topic_reader("finance"),
+    "twitter_fin_news_sentiment": _sentiment_reader("price"),
+    "sentfin": _sentiment_reader("tone"),
+    "newsmtsc": _sentiment_reader("tone"),
+    "goemotions": _sentiment_reader("tone"),
+    "hu_liu_product_reviews": _hu_liu,
+    "liu_pros_cons": _sentiment_reader("tone", polar=True),
+    "rt_polarity": _sentiment_reader("tone", polar=True),
+}
+"""Readers by the name of the set. Finance tweets are labelled by price direction, every other set by tone."""
+
+
+def read_set(root: Path, name: str) -> list[Example]:
+    """Every usable row of set ``name`` under ``root``, one per normalised text, in the file's order.
+
+    Raises:
+        DataError: the set is unknown or missing, or a row cannot be read.
+    """
+    if name not in READERS:
+        raise DataError(f"no reader for {name!r}; known: {', '.join(sorted(READERS))}")
+    path = root / name / "train.jsonl.gz"
+    if not path.is_file():
+        raise DataError(f"there is no {path}")
+    read = READERS[name]
+    seen: dict[str, Example] = {}
+    for row in _rows(path):
+        example = replace(read(row), source=name)
+        if example.topics or example.sentiment is not None or example.entities:
+            seen.setdefault(normalised(example.text), example)
+    return list(seen.values())
+
+
+def sample(examples: Iterable[Example], count: int, seed: int) -> list[Example]:
+    """``count`` rows drawn without replacement (all of them where there are fewer), the same for a seed."""
+    rows = list(examples)
+    return rows if len(rows) <= count else random.Random(seed).sample(rows, count)  # noqa: S311 - no secret
+
+
+def parts(examples: Iterable[Example]) -> dict[Part, list[Example]]:
+    """The rows by the side of the split on which their text falls."""
+    split: dict[Part, list[Example]] = {"train": [], "validation": [], "test": []}
+    for example in examples:
+        split[part_of(example.text)].append(example)
+    return split

@@ -1,0 +1,157 @@
+"""The network: a pretrained encoder, masked mean pooling, and a head for each question.
+
+Shapes: B documents, S tokens, E entities, H hidden units (384 in the shipped encoder), k labels.
+The document's sentiment mixes two heads, because the sets mean two things by the word: finance tweets are
+labelled by the direction of a price, all others by tone. A gate says how much a text looks like the former.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+from models.labels import SENTIMENTS
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """LoRA of ``rank`` on the linear layers of every transformer layer from ``frozen_layers`` on."""
+
+    rank: int = 32
+    alpha: int = 64
+    dropout: float = 0.0
+    frozen_layers: int = 2
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the network says, before calibration. Sentiment axes in the order of ``SENTIMENTS``."""
+
+    topics: Mapping[str, Tensor]
+    price: Tensor
+    tone: Tensor
+    gate: Tensor
+    entities: Tensor
+    embedding: Tensor
+
+    @property
+    def sentiment(self) -> Tensor:
+        """Log-probabilities [B, 3] of the gated mixture of both sentiment heads."""
+        toward_price = nn.functional.logsigmoid(self.gate)
+        toward_tone = nn.functional.logsigmoid(-self.gate)
+        return torch.logaddexp(
+            toward_price + torch.log_softmax(self.price, -1), toward_tone + torch.log_softmax(self.tone, -1)
+        )
+
+
+class Network(nn.Module):
+    """Encoder and heads. ``taxonomies`` maps a name to its number of labels."""
+
+    def __init__(self, encoder: nn.Module, taxonomies: Mapping[str, int]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        hidden = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.topics = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in taxonomies.items()})
+        self.price = nn.Linear(hidden, len(SENTIMENTS))
+        self.tone = nn.Linear(hidden, len(SENTIMENTS))
+        self.gate = nn.Linear(hidden, 1)
+        self.entity = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, len(SENTIMENTS)))
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """The encoder's transformer layers, bottom first."""
+        return self.encoder.encoder.layer  # type: ignore[union-attr, return-value]
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token, position and segment embeddings: ids [B, S] to [B, S, H]."""
+        return self.encoder.embeddings(input_ids=ids)  # type: ignore[operator, no-any-return]
+
+    def transform(self, hidden: Tensor, mask: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """Layers ``first`` to ``last`` (half-open) over hidden [B, S, H]; ``mask`` [B, S] is 1 where a token stands."""
+        added = (1.0 - mask.to(hidden.dtype))[:, None, None, :] * -10_000.0
+        for layer in self.layers[first:last]:
+            hidden = layer(hidden, added)
+        return hidden
+
+    def read(self, hidden: Tensor, mask: Tensor, spans: Tensor) -> Outputs:
+        """The heads over the last layer's hidden [B, S, H]; ``spans`` [B, E, 2] are half-open token ranges."""
+        hidden = hidden.float()
+        weight = mask.to(hidden.dtype)
+        pooled = (hidden * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1.0)
+        position = torch.arange(hidden.shape[1], device=hidden.device)[None, None, :]
+        inside = ((position >= spans[:, :, :1]) & (position < spans[:, :, 1:])).to(hidden.dtype)
+        named = torch.matmul(inside, hidden) / inside.sum(2, keepdim=True).clamp(min=1.0)
+        context = pooled[:, None, :].expand(-1, spans.shape[1], -1)
+        return Outputs(
+            topics={name: head(pooled) for name, head in self.topics.items()},
+            price=self.price(pooled),
+            tone=self.tone(pooled),
+            gate=self.gate(pooled.detach()),
+            entities=self.entity(torch.cat([named, context], 2)),
+            embedding=pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12),
+        )
+
+    def forward(self, ids: Tensor, mask: Tensor, spans: Tensor) -> Outputs:
+        return self.read(self.transform(self.embed(ids), mask), mask, spans)
+
+    def heads(self) -> dict[str, Tensor]:
+        """Every tensor that is not the encoder's, by its name."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
+
+
+def build(base: Path, taxonomies: Mapping[str, int], adapter: Adapter | None, *, seed: int) -> Network:
+    """The network over the pretrained encoder in directory ``base``.
+
+    With an ``adapter`` the encoder is frozen and LoRA matrices are put in (peft); without one it is dense.
+    Attention dropout is off: it costs a fifth of a CPU's training speed and gained nothing.
+    """
+    torch.manual_seed(seed)
+    config: Any = AutoConfig.from_pretrained(base)
+    config.attention_probs_dropout_prob = 0.0
+    encoder: Any = AutoModel.from_pretrained(base, config=config, attn_implementation="eager", add_pooling_layer=False)
+    encoder.requires_grad_(False)
+    if adapter is not None:
+        trained = "|".join(str(index) for index in range(adapter.frozen_layers, config.num_hidden_layers))
+        encoder = inject_adapter_in_model(
+            LoraConfig(
+                r=adapter.rank,
+                lora_alpha=adapter.alpha,
+                lora_dropout=adapter.dropout,
+                target_modules=rf"encoder\.layer\.({trained})\..*(query|key|value|dense)",
+            ),
+            encoder,
+        )
+    return Network(encoder, taxonomies)
+
+
+def lora_matrices(network: Network) -> dict[str, Tensor]:
+    """The trained LoRA matrices as ``<linear layer>.lora_A`` [r, in] and ``.lora_B`` [out, r]."""
+    found: dict[str, Tensor] = {}
+    for name, value in network.encoder.state_dict().items():
+        match = re.fullmatch(r"(.*)\.(lora_[AB])\.default\.weight", name)
+        if match:
+            found[f"{match[1]}.{match[2]}"] = value
+    return found
+
+
+def load_lora(network: Network, matrices: Mapping[str, Tensor]) -> None:
+    """Put ``matrices`` (as :func:`lora_matrices` gives them) back into a network built with an adapter."""
+    state = {
+        f"{name.rsplit('.', 1)[0]}.{name.rsplit('.', 1)[1]}.default.weight": value for name, value in matrices.items()
+    }
+    missing = [name for name in state if name not in network.encoder.state_dict()]
+    if missing:
+        raise KeyError(f"the network has no {missing[0]}")
+    network.encoder.load_state_dict(state, strict=False)
