@@ -306,6 +306,26 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
+def stay(node: KafkaNode) -> int:
+    """Wait for Ctrl-C or TERM, then stop the node; 1 where it ended by itself."""
+    over = [False]
+
+    def end(*_: object) -> None:
+        over[0] = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    say("Ctrl-C stops it")
+    while not over[0]:
+        if node.pid() is None:
+            say(f"the broker has ended; its last words:\n{node.last_words()}")
+            return 1
+        time.sleep(0.5)
+    node.stop()
+    say("stopped")
+    return 0
+
+
 def say(text: str) -> None:
     """A line for the person who waits, on standard error."""
     sys.stderr.write(f"kafka: {text}\n")
@@ -315,6 +335,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="One Apache Kafka node on the loopback interface.")
     parser.add_argument("action", choices=["start", "stop", "status", "fetch"])
     parser.add_argument("--port", type=int, default=9092, help="of the clients' listener (default: 9092)")
+    parser.add_argument("--foreground", action="store_true", help="start: stay, and stop the node with Ctrl-C")
     parser.add_argument("--data", type=Path, help="the node's files (default: kafka-data in the cache)")
     arguments = parser.parse_args()
     try:
@@ -325,7 +346,7 @@ def main() -> int:
         if arguments.action == "start":
             node.start()
             say(f"Apache Kafka runs on {node.servers} (process {node.pid()}, files in {node.data})")
-            return 0
+            return stay(node) if arguments.foreground else 0
         if arguments.action == "stop":
             node.stop()
             say("stopped")
