@@ -109,8 +109,7 @@ def scored_document(document: Document, scores: Heard, row: int, reading: Readin
 
 def rounded(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """The probabilities as they are written: float64, :data:`PROBABILITY_DIGITS` decimals."""
-    table: NDArray[np.float64] = np.round(probabilities.astype(np.float64), PROBABILITY_DIGITS)
-    return table
+    return probabilities.astype(np.float64).round(PROBABILITY_DIGITS)
 
 
 def _calls(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> list[TopicCall]:

@@ -7,6 +7,7 @@ defaults. Secrets are read from files or the environment and masked in every ``r
 from __future__ import annotations
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,6 +100,15 @@ class IntakeSettings(Section):
     max_entities: int = Field(16, ge=1, description="entities kept of one document")
     future_grace_seconds: int = Field(300, ge=0, description="a record may claim a time this far after the broker's")
     oldest: str = Field("1990-01-01T00:00:00Z", description="an earlier event time is a data error")
+    undecided_language: str = Field(
+        "en", pattern=r"^[a-z]{2,3}$", description="of text that neither names nor shows its language"
+    )
+
+    @field_validator("oldest")
+    @classmethod
+    def _is_a_time(cls, value: str) -> str:
+        datetime.fromisoformat(value)
+        return value
 
 
 class ScoringSettings(Section):
