@@ -1,0 +1,157 @@
+"""Worker processes under a supervisor: started as an operator would, killed, looked after."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PLAIN = ("-m", "tocsin", "worker")
+FAULTY = ("-m", "tests.broker.faulty_worker")
+"""The same command behind a launcher that plants what ``TOCSIN_TEST_FAULTS`` names."""
+KILLED = -signal.SIGKILL
+RESTART = 70
+
+
+class Worker:
+    """One worker process. Its standard error goes to ``log``."""
+
+    def __init__(self, config: Path, log: Path, *, faults: str = "", options: tuple[str, ...] = ()) -> None:
+        self.log = log
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "TOCSIN_TEST_FAULTS": faults}
+        command = [sys.executable, *(FAULTY if faults else PLAIN), "--config", str(config), *options]
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def status(self) -> int | None:
+        """The exit status, or ``None`` while it runs."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self, timeout: float = 40.0) -> int:
+        """SIGTERM, and the exit status it leads to.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended in time.
+        """
+        self._process.terminate()
+        return self._process.wait(timeout)
+
+    def wait(self, timeout: float) -> int:
+        """The exit status of a worker that is expected to end by itself."""
+        return self._process.wait(timeout)
+
+    def said(self, lines: int = 40) -> str:
+        """The end of its log, for an assertion's message."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Fleet:
+    """Some workers that are started again whenever they have ended, as a supervisor does."""
+
+    def __init__(self, config: Path, logs: Path, *, options: tuple[str, ...] = ()) -> None:
+        self._config = config
+        self._logs = logs
+        self._options = options
+        self._started = 0
+        self.workers: list[Worker] = []
+        self.exits: list[int] = []
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            if worker.status() is None:
+                worker.kill()
+
+    def start(self, count: int = 1, faults: str = "") -> Fleet:
+        """Start ``count`` more workers."""
+        for _ in range(count):
+            self.workers.append(self._new(faults))
+        return self
+
+    def _new(self, faults: str = "") -> Worker:
+        self._started += 1
+        log = self._logs / f"worker-{self._started}.log"
+        return Worker(self._config, log, faults=faults, options=self._options)
+
+    def mend(self, faults: Callable[[], str] = str) -> int:
+        """Start again every worker that has ended; returns how many had.
+
+        Raises:
+            AssertionError: one ended otherwise than killed or asking for a restart.
+        """
+        ended = 0
+        for place, worker in enumerate(self.workers):
+            status = worker.status()
+            if status is not None:
+                assert status in (KILLED, RESTART), f"a worker ended with {status}:\n{worker.said()}"
+                self.exits.append(status)
+                self.workers[place] = self._new(faults())
+                ended += 1
+        return ended
+
+    def kill(self, place: int) -> None:
+        """-9 for one worker; :meth:`mend` starts another."""
+        self.workers[place].kill()
+
+    def stop(self) -> list[int]:
+        """SIGTERM for all, and their exit statuses."""
+        running = [worker for worker in self.workers if worker.status() is None]
+        for worker in running:
+            os.kill(worker.pid, signal.SIGTERM)
+        statuses = [worker.wait(40.0) for worker in running]
+        self.workers.clear()
+        return statuses
+
+
+def eventually(
+    holds: Callable[[], object], what: str, *, seconds: float, every: float = 0.2,
+    meanwhile: Callable[[], object] | None = None, told: Callable[[], str] = str,
+) -> None:  # fmt: skip
+    """Return once ``holds()`` is true.
+
+    Raises:
+        AssertionError: it has not become true within ``seconds``; the text carries ``told()``.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{told()}"
+        if meanwhile is not None:
+            meanwhile()
+        time.sleep(every)
+
+
+def toml(tables: Mapping[str, Mapping[str, object]]) -> str:
+    """A settings file from its tables; the table named "" stands on top."""
+    lines: list[str] = []
+    for table, values in tables.items():
+        lines += [f"[{table}]"] if table else []
+        lines += [f"{name} = {_literal(value)}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_literal(item) for item in value) + "]"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

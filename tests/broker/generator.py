@@ -1,0 +1,140 @@
+"""Records as the outside world sends them, and a log of what the broker acknowledged.
+
+Seeded: the same seed gives the same bytes. Event time runs through ``DAYS`` quiet days and then a bad one, in
+which one company is torn apart; the records of all partitions are sent in the order of their times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka import KafkaProducer
+
+from tests.broker.verifier import Stored
+
+BEGIN_MS = 1_709_251_200_000
+"""2024-03-01T00:00:00Z."""
+QUARTER_MS = 15 * 60 * 1000
+COMPANIES = ("Aldermoor", "Brackwater", "Cindervale", "Dunholt", "Eastmere", "Farrowgate")
+DETAILS = """annual audit autumn branch bridge budget buyers canal cargo carrier chapter clerk coast contract cotton
+courier depot dealer district dock driver engine export factory ferry field filing fleet freight garden grain harbour
+hearing hotel invoice island keeper kitchen ledger library lorry market meadow meeting mill minister notice office
+orchard outlet owner parcel partner pier plant port print quarry quarter railway report river road route sailor schedule season
+shelf shift ship shop signal station steel storage street supplier tariff tender terminal timber town tower trade train
+tunnel union valley village wagon warehouse weather wharf window winter wool workshop yard""".split()  # noqa: SIM905 - words read better than a list
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Sentences that the release in use hears as negative, and others."""
+
+    negative: Sequence[str]
+    other: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One record to be sent."""
+
+    id: str
+    stream: str
+    partition: int
+    value: bytes
+    event_ms: int
+
+
+def stream_of_records(
+    seed: int, count: int, voices: Voices, *, partitions: int = 4, days: int = 6, name: str = "r"
+) -> Iterator[Note]:
+    """``count`` records in the order of their times; the last twentieth of the span is the bad day.
+
+    Half of them are news and half reviews. In the bad day every other record complains about one company.
+    """
+    dice = random.Random(seed)
+    span = days * 96 * QUARTER_MS
+    step = span / count
+    bad_from = BEGIN_MS + span - span // 20
+    for number in range(count):
+        event_ms = BEGIN_MS + int(number * step + dice.random() * step)
+        bad = event_ms >= bad_from and dice.random() < 0.5
+        company = COMPANIES[0] if bad else dice.choice(COMPANIES)
+        lead = dice.choice(voices.negative if bad or dice.random() < 0.15 else voices.other)
+        details = " ".join(dice.choices(DETAILS, k=6))
+        record: dict[str, Any] = {
+            "id": f"{name}{seed}-{number}",
+            "published_at": datetime.fromtimestamp(event_ms / 1000, UTC).isoformat().replace("+00:00", "Z"),
+            "text": f"{company}: {lead} {details}.",
+            "lang": "en",
+            "source": f"paper-{number % 7}",
+        }
+        stream = ("news", "reviews")[number % 2]
+        if stream == "news":
+            record["entities"] = [company]
+        else:
+            record["product"] = company
+            record["stars"] = 1 + number % 5
+        value = json.dumps(record).encode()
+        yield Note(str(record["id"]), stream, (number // 2) % partitions, value, event_ms)
+
+
+class Generator:
+    """Sends with ``acks=all`` and keeps the log of what was acknowledged."""
+
+    def __init__(self, servers: str, topics: dict[str, str]) -> None:
+        self.stored: list[Stored] = []
+        self.refused: list[str] = []
+        self._topics = topics
+        self._lock = threading.Lock()
+        self._producer = KafkaProducer(
+            bootstrap_servers=servers,
+            acks="all",
+            linger_ms=5,
+            max_request_size=16 * 1024 * 1024,
+            buffer_memory=64 * 1024 * 1024,
+            delivery_timeout_ms=180_000,
+            request_timeout_ms=15_000,
+            max_block_ms=180_000,
+        )
+
+    def __enter__(self) -> Generator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._producer.close(timeout=30)
+
+    def send(self, note: Note) -> None:
+        """Hand one record to the client; blocks where its buffer is full."""
+        self.send_raw(note.stream, note.partition, note.value, key=note.id.encode(), name=note.id)
+
+    def send_raw(
+        self, stream: str, partition: int, value: bytes, *, key: bytes | None = None, name: str = "",
+        timestamp_ms: int | None = None,
+    ) -> None:  # fmt: skip
+        """Send any bytes at all."""
+        digest = hashlib.sha256(value).digest()[:8]
+        future = self._producer.send(
+            self._topics[stream], value=value, key=key, partition=partition, timestamp_ms=timestamp_ms
+        )
+        future.add_callback(lambda at: self._log(Stored(name, at.topic, at.partition, at.offset, digest)))
+        future.add_errback(lambda error: self.refused.append(f"{name}: {error!r}"))
+
+    def _log(self, stored: Stored) -> None:
+        with self._lock:
+            self.stored.append(stored)
+
+    def settle(self) -> list[Stored]:
+        """Wait until everything is acknowledged; returns the log.
+
+        Raises:
+            AssertionError: the broker refused something.
+        """
+        self._producer.flush(timeout=180)
+        assert not self.refused, self.refused[:5]
+        return self.stored
