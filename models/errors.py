@@ -10,7 +10,8 @@
     ├── RegistryError            an alias or a version is unknown, or may not move
     ├── BaseEncoderError         the base encoder is not on this machine, or is not the one asked for
     ├── ProviderError            the execution provider that was asked for is not there
-    └── PrecisionError           the release holds no graph of the precision that was asked for
+    ├── PrecisionError           the release holds no graph of the precision that was asked for
+    └── InferenceError           a batch could not be scored: one of its documents is at fault, or the device
 """
 
 from __future__ import annotations
@@ -50,3 +51,7 @@ class ProviderError(ModelError):
 
 class PrecisionError(ModelError):
     """The release holds no graph of the precision that was asked for."""
+
+
+class InferenceError(ModelError):
+    """A batch could not be scored; bisecting it finds the document, if it is one."""

@@ -117,9 +117,7 @@ def loss_of(outputs: Outputs, batch: Batch, recipe: Recipe, weights: dict[str, T
                 continue
             shown = logits[picked][:, [0, 2]] if polar else logits[picked]
             target = batch.sentiment[picked] // (2 if polar else 1)
-            total = total + functional.cross_entropy(
-                shown, target, label_smoothing=recipe.smoothing, reduction="sum"
-            )
+            total = total + functional.cross_entropy(shown, target, label_smoothing=recipe.smoothing, reduction="sum")
     total = total + recipe.gate_weight * functional.binary_cross_entropy_with_logits(
         outputs.gate[:, 0], batch.price, reduction="sum"
     )
