@@ -40,6 +40,5 @@ def tiny_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.models.tiny import build_tiny_release
 
     root = tmp_path_factory.mktemp("registry")
-    release = build_tiny_release(root / "tiny")
-    Registry(root).promote(release.name)
+    Registry(root).promote(build_tiny_release(root).name)
     return root

@@ -1,4 +1,4 @@
-"""Instances, voices and the patience of these tests."""
+"""Instances of tocsin on the test broker."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.kafka import KafkaNode
-from tests.broker.generator import Voices
 from tests.broker.instance import Instance
-from tests.broker.voices import listen
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,9 +41,3 @@ def breakable(kafka_node: KafkaNode) -> Iterator[KafkaNode]:
     """A broker that the test may stop and kill; it runs again afterwards."""
     yield kafka_node
     kafka_node.start()
-
-
-@pytest.fixture(scope="session")
-def voices(tiny_registry: Path) -> Voices:
-    """Sentences that the tiny release hears as negative, and others: chosen by asking it."""
-    return listen(tiny_registry)

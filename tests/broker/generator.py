@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,17 +26,14 @@ COMPANIES = ("Aldermoor", "Brackwater", "Cindervale", "Dunholt", "Eastmere", "Fa
 DETAILS = """annual audit autumn branch bridge budget buyers canal cargo carrier chapter clerk coast contract cotton
 courier depot dealer district dock driver engine export factory ferry field filing fleet freight garden grain harbour
 hearing hotel invoice island keeper kitchen ledger library lorry market meadow meeting mill minister notice office
-orchard outlet owner parcel partner pier plant port print quarry quarter railway report river road route sailor schedule season
-shelf shift ship shop signal station steel storage street supplier tariff tender terminal timber town tower trade train
-tunnel union valley village wagon warehouse weather wharf window winter wool workshop yard""".split()  # noqa: SIM905 - words read better than a list
+orchard outlet owner parcel partner pier plant port print quarry quarter railway report river road route sailor schedule
+season shelf shift ship shop signal station steel storage street supplier tariff tender terminal timber town tower trade
+train tunnel union valley village wagon warehouse weather wharf window winter wool workshop yard""".split()  # noqa: SIM905 - words read better than a list
 
 
-@dataclass(frozen=True)
-class Voices:
-    """Sentences that the release in use hears as negative, and others."""
-
-    negative: Sequence[str]
-    other: Sequence[str]
+NEGATIVE = ("terrible fraud", "awful recall", "a lawsuit over losses", "worst outage", "angry and broken", "a scam")
+OTHER = ("great growth", "happy and fast", "wins an award", "opens a branch", "publishes a notice", "moves its office")
+"""What the tiny release hears as negative, and what it does not."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,7 @@ class Note:
     event_ms: int
 
 
-def stream_of_records(
-    seed: int, count: int, voices: Voices, *, partitions: int = 4, days: int = 6, name: str = "r"
-) -> Iterator[Note]:
+def stream_of_records(seed: int, count: int, *, partitions: int = 4, days: int = 6, name: str = "r") -> Iterator[Note]:
     """``count`` records in the order of their times; the last twentieth of the span is the bad day.
 
     Half of them are news and half reviews. In the bad day every other record complains about one company.
@@ -65,7 +60,7 @@ def stream_of_records(
         event_ms = BEGIN_MS + int(number * step + dice.random() * step)
         bad = event_ms >= bad_from and dice.random() < 0.5
         company = COMPANIES[0] if bad else dice.choice(COMPANIES)
-        lead = dice.choice(voices.negative if bad or dice.random() < 0.15 else voices.other)
+        lead = dice.choice(NEGATIVE if bad or dice.random() < 0.15 else OTHER)
         details = " ".join(dice.choices(DETAILS, k=6))
         record: dict[str, Any] = {
             "id": f"{name}{seed}-{number}",
@@ -97,7 +92,6 @@ class Generator:
             acks="all",
             linger_ms=5,
             max_request_size=16 * 1024 * 1024,
-            buffer_memory=64 * 1024 * 1024,
             delivery_timeout_ms=180_000,
             request_timeout_ms=15_000,
             max_block_ms=180_000,
