@@ -32,6 +32,9 @@ TAIL_PRIOR = 30.0
 LN10 = math.log(10)
 LATE_ROWS = 4
 """Closed windows that late documents may still correct, beyond those the scales need."""
+COLD_BAR = 3.0
+"""How much more evidence a series must show that has little history: a thousandfold rarer."""
+WARM_STORIES, WARM_DAYS = 50, 14
 
 
 @dataclass(frozen=True)
@@ -193,9 +196,14 @@ def score(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats,
     ``cell`` is the row's hour of week (:func:`cell_of`), one for all or one per slot. Nothing is learned.
     """
     mu = np.maximum(state.level[slots] * pick(state.season, slots, cell), LEVEL_FLOOR)
+    return _judge(state, tuning, slots, mu, _sums(state, tuning, slots, y, n, mu))
+
+
+def _judge(
+    state: SpikeState, tuning: Tuning, slots: Slots, mu: Floats, sums: dict[int, tuple[Floats, Floats, Floats]]
+) -> Verdicts:
     r = 1.0 / np.clip((state.dn[slots] + 0.4) / (state.dd[slots] + 2.0), 0.02, 5.0)
     p = state.pn[slots] / state.pd[slots]
-    sums = _sums(state, tuning, slots, y, n, mu)
     volumes = [volume_tail(ys, ms, r * (1 + 0.5 * math.log2(c))) for c, (ys, _, ms) in sums.items()]
     volume = np.max(volumes, axis=0)
     shares = [np.zeros(len(mu)) for _ in sums]
@@ -220,13 +228,40 @@ def score(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats,
         score=_against_own_tail(state, slots, evidence),
         volume=volume,
         share=share,
-        scale=np.asarray(tuning.scales, np.int32)[best],
+        scale=np.asarray(list(sums), np.int32)[best],
         observed=table[0][best, rows],
         expected=table[2][best, rows],
         total=table[1][best, rows],
         mu=mu,
         baseline_share=p,
     )
+
+
+def rescore(state: SpikeState, tuning: Tuning, slots: NDArray[np.intp], age: NDArray[np.intp]) -> Verdicts:
+    """Score again closed rows that late documents have corrected, each alone: ``age`` rows before the open one."""
+    rows = (state.head - age) % len(state.ring_y)
+    y = state.ring_y[rows, slots].astype(np.float64)
+    n = state.ring_n[rows, slots].astype(np.float64)
+    known = state.ring_mu[rows, slots].astype(np.float64)
+    mu = np.maximum(np.where(known > 0, known, state.level[slots]), LEVEL_FLOOR)
+    return _judge(state, tuning, slots, mu, {1: (y, n, mu)})
+
+
+def recent(state: SpikeState, tuning: Tuning, slots: Slots) -> Floats:
+    """Negatives of the closed rows that the widest scale still sees."""
+    rows = [(state.head - back) % len(state.ring_y) for back in range(1, max(tuning.scales))]
+    total: Floats = state.ring_y[np.ix_(rows, np.arange(state.ring_y.shape[1])[slots])].sum(axis=0, dtype=np.float64)
+    return total
+
+
+def bars(state: SpikeState, tuning: Tuning, slots: Slots, threshold: float) -> Floats:
+    """What each series must reach: the threshold, and more while it is cold.
+
+    Cold: under a day, or under 50 stories and 14 days. The first day of everything is the caller's to keep quiet.
+    """
+    days = state.seen[slots] / tuning.rows_per_day
+    warm = ((state.stories[slots] >= WARM_STORIES) & (days >= 1)) | (days >= WARM_DAYS)
+    return np.where(warm, threshold, threshold + COLD_BAR)
 
 
 def cell_of(start_seconds: int) -> int:

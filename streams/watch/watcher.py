@@ -1,0 +1,321 @@
+"""The watcher of one observations partition: a deterministic function of its message sequence.
+
+Messages wait until the watermark passes; then time goes forward mark by mark. At a minute mark the series
+that were heard of are scored on the window still open; at the end of a window every series is scored and
+then learns. What rings depends on the set of documents (with disorder within the grace), not on how they
+were cut into slabs, nor on the order of the slabs of different sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.records import Alert, Observations
+from streams.settings import Rule, WatchSettings
+from streams.watch.alerts import Scene
+from streams.watch.baselines import accept_level, learn
+from streams.watch.evidence import Witnesses
+from streams.watch.folding import Stories
+from streams.watch.incidents import Incidents, Moment
+from streams.watch.rules import compiled
+from streams.watch.spikes import Floats, Tuning, Verdicts, cell_of, recent, rescore, score
+from streams.watch.table import DAY_MS, SeriesTable
+from streams.watch.windows import MINUTE_MS, Item, Sources, Waiting, window_start
+
+MOST_WAITING = 500_000
+"""Items ahead of the watermark; beyond, time is forced on and what comes behind it counts as late."""
+SILENCE_MS = 28 * DAY_MS
+"""After so long without any document, empty windows teach nothing more and are stepped over."""
+
+
+@dataclass(frozen=True)
+class ClosedWindow:
+    """What a listener hears of each window: the series with slots ``0..n-1`` and their counts and scores."""
+
+    start_ms: int
+    names: Sequence[str | None]
+    negative: Floats
+    total: Floats
+    expected: Floats
+    score: Floats
+
+
+Listener = Callable[[ClosedWindow], None]
+
+
+class Watcher:
+    """Counts, scores and rings for the series of one observations partition.
+
+    For the first day of event time nothing rings, unless history primed it. ``late`` counts stories that
+    corrected a closed window, ``too_late`` those behind every window still correctable, ``refused`` items of
+    series beyond ``max_series``, ``forced`` the times that :data:`MOST_WAITING` pushed time on.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        watch: WatchSettings,
+        rules: Sequence[Rule],
+        source_partitions: Mapping[str, int],
+        *,
+        listener: Listener | None = None,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self.partition = partition
+        self.watch = watch
+        self.source_partitions = dict(source_partitions)
+        self.size_ms = watch.window_seconds * 1000
+        self.tuning = Tuning(watch.window_seconds)
+        self.rules = compiled(rules, self.tuning)
+        self.table = SeriesTable(watch.max_series, self.tuning, self.rules)
+        self.sources = Sources(self.source_partitions, watch.grace_seconds * 1000)
+        self.waiting = Waiting()
+        self.stories = Stories()
+        self.witnesses = Witnesses(self.tuning.ring_rows)
+        self.incidents = Incidents(self.rules)
+        self.open_ms: int | None = None
+        self.mark_ms = 0
+        self.last_ms = 0
+        self.rows = 0
+        self.late = self.too_late = self.refused = self.forced = 0
+        self.release = ""
+        self._fewest = min((rule.minimum_negative for rule in rules), default=0)
+        self._listener = listener
+        self._most_waiting = most_waiting
+
+    def apply(self, observations: Observations) -> list[Alert]:
+        """Take one message in and return the transitions that became due, in order.
+
+        Documents at or below the source partition's mark were applied before and are skipped: a slab may
+        come twice, or cut anew.
+        """
+        source = (observations.topic, observations.partition)
+        mark = self.sources.marks.get(source, -1)
+        documents = observations.documents
+        for item in observations.items:
+            document = documents[item.document]
+            if document.offset > mark:
+                self.waiting.add(
+                    Item(
+                        document.event_ms,
+                        observations.topic,
+                        observations.partition,
+                        document.offset,
+                        item.series,
+                        item.p_negative,
+                        item.negative,
+                        observations.release,
+                        document,
+                    )
+                )
+        self.sources.hear(source, observations.last, observations.event_ms)
+        alerts = self.incidents.bury_orphans(self.mark_ms)
+        watermark = self.sources.watermark()
+        if watermark is not None:
+            alerts += self._advance(watermark)
+        while self.waiting.count > self._most_waiting:
+            self.forced += 1
+            alerts += self._advance(self.waiting.first_minute_end() or 0)
+        return alerts
+
+    def flush(self) -> list[Alert]:
+        """End of input: close every window up to the one that holds the latest event time."""
+        ends = [ms for ms in (self.sources.highest(), self.waiting.latest_minute()) if ms is not None]
+        if not ends:
+            return self.incidents.bury_orphans(self.mark_ms)
+        return self.incidents.bury_orphans(self.mark_ms) + self._advance(
+            window_start(max(ends), self.size_ms) + self.size_ms
+        )
+
+    def prime(self, history: Iterable[Observations]) -> None:
+        """Learn baselines from ``history`` (in order of event time) without raising alerts.
+
+        Afterwards the sources are unheard of and time stands still until the first live document, so that
+        the gap between history and stream teaches nothing.
+        """
+        live, self.sources = self.sources, Sources({}, 0)
+        for observations in history:
+            self.apply(observations)
+        self.flush()
+        self.sources = live
+        self.incidents = Incidents(self.rules)
+        self.open_ms = None
+        self.late = self.too_late = self.forced = 0
+
+    def snapshot(self) -> bytes:
+        """Everything the watcher is, as bytes; see ``streams.watch.snapshots``."""
+        from streams.watch.snapshots import written
+
+        return written(self)
+
+    @classmethod
+    def restore(
+        cls,
+        data: bytes,
+        partition: int,
+        watch: WatchSettings,
+        rules: Sequence[Rule],
+        source_partitions: Mapping[str, int],
+    ) -> Self:
+        """The watcher that wrote ``data``, under the present rules.
+
+        Raises:
+            SnapshotError: the bytes are damaged, or of another format, partition or window size.
+        """
+        from streams.watch.snapshots import read_into
+
+        watcher = cls(partition, watch, rules, source_partitions)
+        read_into(watcher, data)
+        return watcher
+
+    @property
+    def series_count(self) -> int:
+        """Series watched now."""
+        return len(self.table.slots)
+
+    @property
+    def watermark_ms(self) -> int | None:
+        """Event time up to which everything is counted; ``None`` before the first document is due."""
+        return self.mark_ms if self.open_ms is not None else None
+
+    def _advance(self, watermark: int) -> list[Alert]:
+        alerts: list[Alert] = []
+        while (stop := self._next_stop(watermark)) is not None and stop <= watermark:
+            alerts += self._pass(stop)
+        return alerts
+
+    def _next_stop(self, watermark: int) -> int | None:
+        first = self.waiting.first_minute_end()
+        if self.open_ms is None:
+            earliest = self.waiting.earliest()
+            if first is None or earliest is None or first > watermark:
+                return None
+            self.open_ms = self.mark_ms = window_start(earliest, self.size_ms)
+        self._step_over_silence(watermark if first is None else min(watermark, first - MINUTE_MS))
+        stop = self.open_ms + self.size_ms
+        if first is not None:
+            stop = min(stop, max(first, self.mark_ms + MINUTE_MS))
+        if self.incidents.pending():
+            stop = min(stop, self.mark_ms + MINUTE_MS)
+        return stop
+
+    def _step_over_silence(self, bound_ms: int) -> None:
+        assert self.open_ms is not None
+        if self.open_ms - self.last_ms > SILENCE_MS and not self.incidents.open:
+            self.open_ms = self.mark_ms = max(self.open_ms, window_start(bound_ms, self.size_ms))
+
+    def _pass(self, stop: int) -> list[Alert]:
+        """Go forward to ``stop``: a minute mark, or the end of the open window."""
+        assert self.open_ms is not None
+        touched, corrected = self._count(self.waiting.release_before(stop))
+        self.mark_ms = stop
+        alerts = self._reconsider(corrected) if corrected else []
+        if stop == self.open_ms + self.size_ms:
+            return alerts + self._close_window()
+        index = self._promising(touched)
+        if index.size:
+            table = self.table
+            cell = cell_of(self.open_ms // 1000)
+            verdicts = score(table.state, self.tuning, index, table.open_y[index], table.open_n[index], cell)
+            alerts += self._ring(index, verdicts, self.open_ms)
+        return alerts
+
+    def _promising(self, touched: set[int]) -> NDArray[np.intp]:
+        """The slots worth a look in mid-window: more negative than before, and enough to satisfy some rule."""
+        table = self.table
+        index = np.array(sorted(touched), np.intp)
+        if index.size:
+            counted = table.open_y[index] + recent(table.state, self.tuning, index)
+            index = index[counted >= self._fewest]
+        waiting = self.incidents.pending()
+        return np.array(sorted({*index.tolist(), *waiting}), np.intp) if waiting else index
+
+    def _count(self, items: list[Item]) -> tuple[set[int], set[tuple[int, int]]]:
+        """Count ``items``; returns the slots with new negative stories, and the (slot, age) of windows corrected."""
+        slots: list[int] = []
+        negative: list[bool] = []
+        times: list[int] = []
+        corrected: set[tuple[int, int]] = set()
+        assert self.open_ms is not None
+        for item in items:
+            slot = self.table.slot(item.series)
+            if slot is None:
+                self.refused += 1
+                continue
+            event_ms = item.event_ms
+            age = 0 if event_ms >= self.open_ms else -((event_ms - self.open_ms) // self.size_ms)
+            if age >= self.tuning.ring_rows:
+                self.too_late += 1
+                continue
+            self.release = item.release
+            self.last_ms = max(self.last_ms, event_ms)
+            if not self.stories.is_new(slot, item.document.signature, event_ms):
+                self.witnesses.hear_copy(slot, age)
+                continue
+            if item.negative:
+                self.witnesses.hear(slot, item, age)
+            if age:
+                self.late += 1
+                self.table.correct(slot, age, item.negative)
+                corrected.add((slot, age))
+            else:
+                slots.append(slot)
+                negative.append(item.negative)
+                times.append(event_ms)
+        if slots:
+            self.table.count(slots, negative, times)
+        return {slot for slot, bad in zip(slots, negative, strict=True) if bad}, corrected
+
+    def _close_window(self) -> list[Alert]:
+        """Score every series on the whole window, ring, then learn, and open the next one."""
+        assert self.open_ms is not None
+        start, end = self.open_ms, self.open_ms + self.size_ms
+        table, top = self.table, self.table.slots.top
+        everyone = slice(0, top)
+        y, n, cell = table.open_y[:top].copy(), table.open_n[:top].copy(), cell_of(start // 1000)
+        verdicts = score(table.state, self.tuning, everyone, y, n, cell)
+        alerts = self._ring(np.arange(top, dtype=np.intp), verdicts, start, closed=True)
+        held = np.zeros(top, dtype=bool)
+        held[self.incidents.ringing()] = True
+        hour_ends = start // 3_600_000 != end // 3_600_000
+        learn(table.state, self.tuning, everyone, y, n, verdicts, cell, hour_ends, held)
+        for slot in self.incidents.take_shifted():
+            accept_level(table.state, self.tuning, slot, cell)
+        if self._listener is not None:
+            self._listener(ClosedWindow(start, table.slots.names, y, n, verdicts.mu, verdicts.score))
+        table.next_window()
+        self.witnesses.turn()
+        self.stories.forget_before(end)
+        self.rows += 1
+        self.open_ms = end
+        self._forget(end)
+        return alerts
+
+    def _reconsider(self, corrected: set[tuple[int, int]]) -> list[Alert]:
+        """Score again the closed windows that late documents corrected: they may raise, never retract."""
+        assert self.open_ms is not None
+        alerts: list[Alert] = []
+        for age in sorted({age for _, age in corrected}, reverse=True):
+            index = np.array(sorted(slot for slot, old in corrected if old == age), np.intp)
+            verdicts = rescore(self.table.state, self.tuning, index, np.full(len(index), age, np.intp))
+            alerts += self._ring(index, verdicts, self.open_ms - age * self.size_ms, late=age)
+        return alerts
+
+    def _ring(
+        self, index: NDArray[np.intp], verdicts: Verdicts, start_ms: int, *, closed: bool = False, late: int = 0
+    ) -> list[Alert]:
+        if self.rows < self.tuning.rows_per_day:
+            return []
+        moment = Moment(start_ms, start_ms + self.size_ms, self.mark_ms, closed, late)
+        scene = Scene(self.witnesses, self.stories, self.watch.exemplars, self.release)
+        return self.incidents.hear(self.table, index, verdicts, moment, scene)
+
+    def _forget(self, end_ms: int) -> None:
+        self.incidents.forget_before(end_ms - self.tuning.ring_rows * self.size_ms)
+        if end_ms % DAY_MS == 0:
+            self.table.forget_silent(end_ms, self.incidents.slots())
