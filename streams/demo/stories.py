@@ -51,6 +51,17 @@ STORIES = (
     Story("shift", "quorrel", False, "new slang around a new app"),
 )
 
+CHAPTERS = (
+    (6.0, "an ordinary Tuesday begins"),
+    (7.67, "the first buyers of a pressure cooker are burned and write about it"),
+    (8.42, "local papers take it up"),
+    (10.0, "another company launches a watch, to cheers: just as loud"),
+    (10.67, "the regulator steps in, the cookers are recalled"),
+    (12.0, "an agency story about a bank's fine is printed by dozens of papers"),
+    (17.5, "teenagers find a new app, and new words for it"),
+)
+"""What the demo says when the hour comes."""
+
 # (hour of the day, documents in a quarter of an hour from then on)
 RECALL_REVIEWS = ((7.67, 2.5), (8.25, 5), (9.0, 7), (10.5, 11), (13.0, 6), (14.5, 2.5), (16.0, 0.6), (18.0, 0))
 RECALL_NEWS = ((8.42, 1.2), (9.0, 2), (10.67, 6), (13.0, 3), (15.0, 1), (17.0, 0.3), (19.0, 0))
