@@ -249,8 +249,9 @@ def rescore(state: SpikeState, tuning: Tuning, slots: NDArray[np.intp], age: NDA
 
 def recent(state: SpikeState, tuning: Tuning, slots: Slots) -> Floats:
     """Negatives of the closed rows that the widest scale still sees."""
-    rows = [(state.head - back) % len(state.ring_y) for back in range(1, max(tuning.scales))]
-    total: Floats = state.ring_y[np.ix_(rows, np.arange(state.ring_y.shape[1])[slots])].sum(axis=0, dtype=np.float64)
+    total = np.zeros(len(state.level[slots]))
+    for back in range(1, max(tuning.scales)):
+        total += state.ring_y[(state.head - back) % len(state.ring_y), slots]
     return total
 
 
