@@ -45,6 +45,7 @@ class KafkaSettings(Section):
     ssl_cafile: Path | None = Field(None, description="CA that signed the brokers' certificates; default: the system's")
     ssl_certfile: Path | None = Field(None, description="client certificate, where the broker asks for one")
     ssl_keyfile: Path | None = Field(None, description="its key, where that is in a file of its own")
+    instance: str = Field("", description="static membership: a name no other worker has; restarts keep partitions")
     embedded: bool = Field(False, description="the broker is tocsin's own in-memory one; set by the demo, not by hand")
     replication_factor: int = Field(-1, ge=-1, description="of topics that tocsin creates; -1: the broker's default")
     input_partitions: int = Field(4, ge=1, description="of input topics that tocsin creates")
@@ -176,11 +177,14 @@ class NotifySettings(Section):
     """Where alerts go."""
 
     console: bool = Field(True, description="print alerts on the notifier's standard output")
-    outbox: Path = Field(Path("var/outbox.sqlite"), description="what is still to be delivered; keep it on a disk")
+    outbox: Path | None = Field(
+        None, description="file of what is still to be delivered; default: `<prefix>-outbox.sqlite` in `state_dir`"
+    )
     alertmanagers: tuple[AlertmanagerSettings, ...] = ()
     webhooks: tuple[WebhookSettings, ...] = ()
     resend_seconds: float = Field(60.0, gt=0, description="a firing alert is sent to Alertmanager again this often")
     runbook_url: str = Field("", description="link put into every alert")
+    port: int = Field(6067, ge=0, le=65535, description="health and metrics of the notifier, on `web.host`")
 
 
 class WebSettings(Section):
@@ -268,6 +272,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def outbox(self) -> Path:
+        """The notifier's outbox: named after the prefix, so that two instances in one directory keep apart."""
+        return self.notify.outbox or self.state_dir / f"{self.prefix}-outbox.sqlite"
 
     @property
     def topics(self) -> Topics:

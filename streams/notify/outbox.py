@@ -1,0 +1,269 @@
+"""The outbox: which transition still has to reach which sink, in SQLite, safe against kill -9.
+
+A batch from the alerts topic goes in with its offsets in one transaction, so a transition is either here
+or will be read again. A delivery is marked after its sink took it, so a crash repeats at most the one
+delivery that each courier had in hand. ``synchronous=FULL``: what is committed survives a power cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from streams.errors import SettingsError
+from streams.records import Alert, encode
+
+KEPT_MS = 30 * 24 * 3600 * 1000
+"""How long a delivered transition is remembered, so that its repeat in the topic is not sent again."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS offsets (topic TEXT, partition INTEGER, next INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition));
+CREATE TABLE IF NOT EXISTS transitions (
+    number INTEGER PRIMARY KEY, transition_id TEXT NOT NULL UNIQUE, alert_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+    stored_ms INTEGER NOT NULL, alert BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS deliveries (
+    number INTEGER NOT NULL REFERENCES transitions ON DELETE CASCADE, channel TEXT NOT NULL,
+    alert_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting', attempts INTEGER NOT NULL DEFAULT 0,
+    due_ms INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '', PRIMARY KEY (channel, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS waiting ON deliveries (channel, alert_id, number) WHERE state = 'waiting';
+CREATE TABLE IF NOT EXISTS incidents (
+    alert_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, resolved_ms INTEGER, alert BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS aged ON transitions (stored_ms);
+"""
+_FORMAT = "1"
+_HEAD = """d.channel = ? AND d.state = 'waiting' AND NOT EXISTS (
+    SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.alert_id = d.alert_id
+    AND e.state = 'waiting' AND e.number < d.number)"""
+"""The waiting deliveries of a channel, without those that an earlier one of the same incident holds back."""
+_DUE = f"""SELECT d.number, d.attempts, t.alert FROM deliveries d JOIN transitions t USING (number)
+    WHERE {_HEAD} AND d.due_ms <= ? ORDER BY d.number LIMIT 1"""  # noqa: S608 - constants
+_NEXT_DUE = f"SELECT min(d.due_ms) FROM deliveries d WHERE {_HEAD}"  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One alert as it stood in the alerts topic."""
+
+    alert: Alert
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One transition on its way to one sink; ``attempts`` counts those that failed."""
+
+    number: int
+    channel: str
+    attempts: int
+    alert: Alert
+
+
+class Outbox:
+    """The file and its questions. One process at a time; times are wall-clock milliseconds, passed in.
+
+    Raises:
+        SettingsError: the file cannot be opened, is no outbox, or another notifier holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
+            # Exclusive: a second notifier on this file would deliver everything a second time.
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        except sqlite3.OperationalError as exc:
+            reason = "another notifier holds it" if "locked" in str(exc) else str(exc)
+            raise SettingsError(f"notify.outbox {path}: {reason}; one outbox serves one notifier") from exc
+        except (OSError, sqlite3.DatabaseError) as exc:
+            raise SettingsError(f"notify.outbox {path}: {exc}; name a file that this user can write") from exc
+        if self._fact("format", _FORMAT) != _FORMAT:
+            raise SettingsError(f"notify.outbox {path} was written by another version of tocsin; name another file")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def belongs_to(self, cluster: str, *, forget_all: bool = False) -> bool:
+        """Tie the outbox to a cluster; ``False`` where it was another's and its offsets were dropped.
+
+        Offsets of another cluster mean nothing on this one. Transitions are kept, so that a mirrored topic is
+        not delivered again, unless ``forget_all`` says that the new cluster is a new world.
+        """
+        if self._fact("cluster", cluster) == cluster:
+            return True
+        with self._transaction():
+            self._db.execute("UPDATE facts SET value = ? WHERE name = 'cluster'", (cluster,))
+            self._db.execute("DELETE FROM offsets")
+            if forget_all:
+                for table in ("deliveries", "transitions", "incidents"):
+                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+        return False
+
+    def offsets(self, topic: str) -> dict[int, int]:
+        """The next offset to read of each partition that has been read."""
+        return dict(self._db.execute("SELECT partition, next FROM offsets WHERE topic = ?", (topic,)))
+
+    def store(
+        self,
+        topic: str,
+        arrivals: Iterable[tuple[Arrival, Sequence[str]]],
+        next_offsets: dict[int, int],
+        now_ms: int,
+    ) -> int:
+        """Take in a batch and its offsets in one transaction; returns how many transitions were new.
+
+        Each arrival comes with the channels it is for. A transition that is known already is ignored.
+        """
+        new = 0
+        with self._transaction():
+            for arrival, channels in arrivals:
+                new += self._insert(topic, arrival, channels, now_ms)
+            self._db.executemany(
+                "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
+                [(topic, partition, offset) for partition, offset in next_offsets.items()],
+            )
+        return new
+
+    def due(self, channel: str, now_ms: int) -> Delivery | None:
+        """The oldest delivery that may be tried now. Transitions of one incident keep their order."""
+        row = self._db.execute(_DUE, (channel, now_ms)).fetchone()
+        return None if row is None else Delivery(row[0], channel, row[1], _decode(row[2]))
+
+    def next_due_ms(self, channel: str) -> int | None:
+        """When the earliest waiting delivery of ``channel`` may be tried; ``None`` where none waits."""
+        (due,) = self._db.execute(_NEXT_DUE, (channel,)).fetchone()
+        return None if due is None else int(due)
+
+    def mark_sent(self, delivery: Delivery) -> None:
+        """The sink took it."""
+        self._mark(delivery, "sent", 0, "")
+
+    def mark_refused(self, delivery: Delivery, error: str) -> None:
+        """The sink says that this message will never do; it is not tried again."""
+        self._mark(delivery, "refused", 0, error)
+
+    def mark_failed(self, delivery: Delivery, due_ms: int, error: str) -> None:
+        """The sink did not take it; it may be tried again from ``due_ms`` on."""
+        self._mark(delivery, "waiting", due_ms, error)
+
+    def backlog(self, channel: str) -> tuple[int, int | None]:
+        """How many deliveries wait for ``channel``, and since when the oldest does (milliseconds)."""
+        count, oldest = self._db.execute(
+            "SELECT count(*), min(t.stored_ms) FROM deliveries d JOIN transitions t USING (number) "
+            "WHERE d.channel = ? AND d.state = 'waiting'",
+            (channel,),
+        ).fetchone()
+        return count, oldest
+
+    def delivered_below(self, topic: str) -> dict[int, int]:
+        """Per partition, the offset below which every transition has reached every sink."""
+        read = self.offsets(topic)
+        waiting = dict(
+            self._db.execute(
+                "SELECT partition, min(offset) FROM transitions JOIN deliveries USING (number) "
+                "WHERE topic = ? AND state = 'waiting' GROUP BY partition",
+                (topic,),
+            )
+        )
+        return {partition: min(offset, waiting.get(partition, offset)) for partition, offset in read.items()}
+
+    def standing(self, channel: str, resolved_since_ms: int) -> Iterator[Alert]:
+        """Incidents that fire, or were resolved since then, and of which ``channel`` awaits no delivery."""
+        rows = self._db.execute(
+            "SELECT alert FROM incidents i WHERE (resolved_ms IS NULL OR resolved_ms >= ?) AND NOT EXISTS ("
+            "  SELECT 1 FROM deliveries d WHERE d.channel = ? AND d.alert_id = i.alert_id AND d.state = 'waiting')",
+            (resolved_since_ms, channel),
+        )
+        return (_decode(alert) for (alert,) in rows)
+
+    def keep_only(self, channels: Sequence[str]) -> int:
+        """Drop deliveries to sinks that the settings no longer name; returns how many were waiting."""
+        marks = ",".join("?" * len(channels))
+        gone = f"channel NOT IN ({marks})"
+        with self._transaction():
+            (waiting,) = self._db.execute(
+                f"SELECT count(*) FROM deliveries WHERE state = 'waiting' AND {gone}",  # noqa: S608 - marks only
+                channels,
+            ).fetchone()
+            self._db.execute(f"DELETE FROM deliveries WHERE {gone}", channels)  # noqa: S608
+        return int(waiting)
+
+    def prune(self, now_ms: int) -> None:
+        """Forget transitions delivered everywhere and incidents resolved longer than :data:`KEPT_MS` ago."""
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM transitions WHERE stored_ms < ? AND number NOT IN "
+                "(SELECT number FROM deliveries WHERE state = 'waiting')",
+                (now_ms - KEPT_MS,),
+            )
+            self._db.execute("DELETE FROM incidents WHERE resolved_ms < ?", (now_ms - KEPT_MS,))
+
+    def _insert(self, topic: str, arrival: Arrival, channels: Sequence[str], now_ms: int) -> int:
+        alert, encoded = arrival.alert, encode(arrival.alert)
+        row = self._db.execute(
+            "INSERT INTO transitions (transition_id, alert_id, sequence, topic, partition, offset, stored_ms, alert) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number",
+            (
+                alert.transition_id,
+                alert.alert_id,
+                alert.sequence,
+                topic,
+                arrival.partition,
+                arrival.offset,
+                now_ms,
+                encoded,
+            ),
+        ).fetchone()
+        if row is None:
+            return 0
+        self._db.executemany(
+            "INSERT INTO deliveries (number, channel, alert_id, due_ms) VALUES (?, ?, ?, ?)",
+            [(row[0], channel, alert.alert_id, now_ms) for channel in channels],
+        )
+        if channels:
+            self._db.execute(
+                "INSERT INTO incidents VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence, "
+                "resolved_ms = excluded.resolved_ms, alert = excluded.alert WHERE excluded.sequence >= sequence",
+                (alert.alert_id, alert.sequence, now_ms if alert.state == "resolved" else None, encoded),
+            )
+        return 1
+
+    def _mark(self, delivery: Delivery, state: str, due_ms: int, error: str) -> None:
+        failed = 0 if state == "sent" else 1
+        self._db.execute(
+            "UPDATE deliveries SET state = ?, due_ms = ?, error = ?, attempts = attempts + ? "
+            "WHERE channel = ? AND number = ?",
+            (state, due_ms, error[:300], failed, delivery.channel, delivery.number),
+        )
+
+    def _fact(self, name: str, value: str) -> str:
+        """The stored fact ``name``; ``value`` becomes it where there is none."""
+        self._db.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, value))
+        stored: str = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
+        return stored
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _decode(encoded: bytes) -> Alert:
+    return msgspec.json.decode(encoded, type=Alert)
