@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -48,6 +49,8 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file; de
 Brokers = Annotated[str | None, typer.Option("--brokers", help="HOST:PORT,... (or TOCSIN_BROKERS).")]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups (or TOCSIN_PREFIX).")]
 Release = Annotated[str | None, typer.Option("--release", help="Alias, version or directory; default: the settings'.")]
+ReleaseName = Annotated[str, typer.Argument(help="An alias (champion, previous, candidate) or a version.")]
+Why = Annotated[str, typer.Option(help="Goes into the registry's history.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 InputFile = Annotated[Path, typer.Argument(help="JSONL file of documents; - reads standard input.")]
 
@@ -60,6 +63,16 @@ def settings(config: Path | None, **overrides: Any) -> Any:
     loaded = load(config, **overrides)
     logs.configure(loaded.log)
     return loaded
+
+
+def shelf(config: Path | None) -> Any:
+    """The registry that the settings name, with the shipped release in it."""
+    from models.assembly import ensure_shipped
+    from models.registry import Registry
+
+    root = settings(config).scoring.registry
+    ensure_shipped(root)
+    return Registry(root)
 
 
 def leave(status: int) -> NoReturn:
@@ -221,7 +234,7 @@ def dlq_show(
     topic: Annotated[str | None, typer.Option(help="Only of this input topic.")] = None,
     stage: Annotated[str | None, typer.Option(help="Only of this stage: size, decode, validate, score.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Newest N.")] = 20,
-    json: Json = False,
+    as_json: Json = False,
     config: Config = None,
     brokers: Brokers = None,
     prefix: Prefix = None,
@@ -229,7 +242,9 @@ def dlq_show(
     """Show dead letters: where each came from, at which stage it failed and why."""
     from streams.operate.deadletters import show
 
-    leave(show(settings(config, brokers=brokers, prefix=prefix), topic=topic, stage=stage, limit=limit, as_json=json))
+    leave(
+        show(settings(config, brokers=brokers, prefix=prefix), topic=topic, stage=stage, limit=limit, as_json=as_json)
+    )
 
 
 @dlq_app.command("replay")
@@ -247,51 +262,63 @@ def dlq_replay(
 
 
 @release_app.command("list")
-def release_list(config: Config = None, json: Json = False) -> None:
+def release_list(config: Config = None, as_json: Json = False) -> None:
     """List the releases of the registry and the aliases that point at them."""
-    from models.shelf import listing
-
-    typer.echo(listing(settings(config).scoring.registry, as_json=json))
+    registry = shelf(config)
+    aliases = registry.aliases()
+    if as_json:
+        typer.echo(json.dumps({"versions": registry.versions(), "aliases": aliases}, indent=2))
+        return
+    for version in registry.versions():
+        names = ", ".join(alias for alias, at in aliases.items() if at == version)
+        typer.echo(f"{version}\t{names}")
 
 
 @release_app.command("show")
-def release_show(release: Annotated[str, typer.Argument()] = "champion", config: Config = None) -> None:
-    """Print a release's manifest: labels, files, figures, lineage."""
-    from models.shelf import manifest
+def release_show(release: ReleaseName = "champion", config: Config = None) -> None:
+    """Print a release's manifest as JSON: labels, files, figures, lineage."""
+    import msgspec
 
-    typer.echo(manifest(settings(config).scoring.registry, release))
+    manifest = shelf(config).manifest(release)
+    typer.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
+
+
+@release_app.command("history")
+def release_history(config: Config = None) -> None:
+    """Print who moved which alias, when and why; a JSON line each, oldest first."""
+    for event in shelf(config).history():
+        typer.echo(json.dumps(event))
 
 
 @release_app.command("verify")
-def release_verify(release: Annotated[str, typer.Argument()] = "champion", config: Config = None) -> None:
-    """Check every checksum and load the release; exit 2 with the reason where it must not serve."""
-    from models.shelf import verify
+def release_verify(release: ReleaseName = "champion", config: Config = None) -> None:
+    """Check every byte of a release and load it; exit 2 with the reason where it must not serve."""
+    from models.scorer import Scorer
 
-    typer.echo(verify(settings(config).scoring.registry, release))
+    registry = shelf(config)
+    version = registry.verify(release).version
+    scorer = Scorer.load(registry.resolve(release))
+    typer.echo(f"{version} is whole and loads ({scorer.precision} on {scorer.provider})")
 
 
 @release_app.command("promote")
-def release_promote(version: str, config: Config = None) -> None:
-    """Make VERSION the champion, after verifying it. Running workers follow."""
-    from models.shelf import promote
-
-    typer.echo(promote(settings(config).scoring.registry, version))
+def release_promote(release: ReleaseName, config: Config = None, why: Why = "by hand") -> None:
+    """Make RELEASE the champion, after verifying it. Workers serve it from their next start."""
+    typer.echo(f"champion is {shelf(config).promote(release, reason=why)}")
 
 
 @release_app.command("rollback")
-def release_rollback(config: Config = None) -> None:
+def release_rollback(config: Config = None, why: Why = "by hand") -> None:
     """Make the previous champion the champion again."""
-    from models.shelf import rollback
-
-    typer.echo(rollback(settings(config).scoring.registry))
+    typer.echo(f"champion is {shelf(config).rollback(reason=why)}")
 
 
 @app.command()
-def doctor(config: Config = None, brokers: Brokers = None, prefix: Prefix = None, json: Json = False) -> None:
+def doctor(config: Config = None, brokers: Brokers = None, prefix: Prefix = None, as_json: Json = False) -> None:
     """Check everything a worker needs and say what to do about what is wrong (exit 1)."""
     from streams.operate.doctor import run
 
-    leave(run(settings(config, brokers=brokers, prefix=prefix), as_json=json))
+    leave(run(settings(config, brokers=brokers, prefix=prefix), as_json=as_json))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -317,7 +344,6 @@ def bench(
 def main() -> None:
     """Run the command line; what went wrong on purpose is one message on stderr and exit status 2."""
     from models.errors import ModelError
-
     from streams.errors import EXIT_USAGE, TocsinError
 
     try:

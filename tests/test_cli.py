@@ -14,7 +14,7 @@ import tocsin
 VERBS = [
     "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench",
     "topics create", "topics list", "dlq show", "dlq replay", "ingest file",
-    "release list", "release show", "release verify", "release promote", "release rollback",
+    "release list", "release show", "release history", "release verify", "release promote", "release rollback",
 ]  # fmt: skip
 
 
