@@ -15,10 +15,10 @@ FEWEST_LETTERS = 24
 """Shorter text without telling words is not worth a guess."""
 SUREST = 0.9
 """Below this probability a guess of py3langid does not overrule the setting."""
-GUESSED = (
-    "en de fr es it pt nl sv da no fi pl cs sk ro hu hr lt lv et tr az id vi tl sw "
-    "ru uk bg sr mk kk ar fa ur ps hi mr ne bn gu pa ta te kn ml si"
-).split()  # noqa: SIM905 (words read better than quotes)
+GUESSED = """
+    en de fr es it pt nl sv da no fi pl cs sk ro hu hr lt lv et tr az id vi tl sw
+    ru uk bg sr mk kk ar fa ur ps hi mr ne bn gu pa ta te kn ml si
+    """.split()  # noqa: SIM905
 """The languages py3langid chooses from: fewer candidates, fewer odd guesses on short text."""
 SAMPLE = 600
 """Characters looked at."""

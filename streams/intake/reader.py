@@ -10,7 +10,7 @@ from streams.intake.finder import Finder, fold
 from streams.intake.language import language
 from streams.intake.mentions import Heard, mentions, tidy_name
 from streams.intake.raw import RawRecord, Refused, decode
-from streams.intake.signature import signature, story_words, words_of
+from streams.intake.signature import signature, words_of
 from streams.intake.text import CleanText, clean
 from streams.intake.watchlist import WatchList
 from streams.records import Document, Origin, Rejection
@@ -77,7 +77,7 @@ class Intake:
         if odd_stars is not None:
             return _of(odd_stars, known_id)
 
-        full = _text(record)
+        full, has_headline = _text(record)
         text = full[: self._settings.max_text_chars]
         cleaned = clean(text)
         heard = cleaned.heard[: self._settings.max_text_chars]
@@ -85,6 +85,7 @@ class Intake:
             return Rejection("validate", "NoText", "there is no text (nor title or body) to read", known_id)
         folded = fold(heard)
         words = words_of(folded)
+        source = tidy_name(record.source) if record.source else ""
         hits = self._finder.find(heard, folded, lambda: frozenset(words))
         cut = CleanText(heard, cleaned.flags, cleaned.starts, cleaned.ends)
         named, too_many = mentions(
@@ -99,8 +100,8 @@ class Intake:
             text=text,
             heard=heard,
             lang=language(record.lang, heard, words, self._settings.undecided_language),
-            signature=signature(story_words(folded, words)),
-            source=tidy_name(record.source) if record.source else "",
+            signature=signature(folded, words, source, has_headline),
+            source=source,
             url=_url(record.url) if record.url else "",
             flags=_flags(cleaned, repaired, len(text) < len(full), too_many),
             mentions=named,
@@ -122,13 +123,13 @@ def _of(rejection: Rejection, known_id: str | None) -> Rejection:
     return Rejection(rejection.stage, rejection.error, rejection.message, known_id)
 
 
-def _text(record: RawRecord) -> str:
-    """The original text: ``text``, else ``title`` and ``body`` as two lines."""
+def _text(record: RawRecord) -> tuple[str, bool]:
+    """The original text, and whether its first line is a title: ``text``, else ``title`` and ``body``."""
     if record.text and not record.text.isspace():
-        return record.text
+        return record.text, False
     if record.title and record.body:
-        return f"{record.title}\n{record.body}"
-    return record.title or record.body or ""
+        return f"{record.title}\n{record.body}", True
+    return record.title or record.body or "", False
 
 
 def _title(record: RawRecord, text: str) -> str:
