@@ -90,8 +90,8 @@ class Fleet:
         log = self._logs / f"worker-{self._started}.log"
         return Worker(self._config, log, faults=faults, options=self._options)
 
-    def mend(self, faults: Callable[[], str] = str) -> int:
-        """Start again every worker that has ended; returns how many had.
+    def mend(self, faults: str = "", also: tuple[int, ...] = ()) -> int:
+        """Start again every worker that has ended; returns how many had. ``also`` are further statuses to bear.
 
         Raises:
             AssertionError: one ended otherwise than killed or asking for a restart.
@@ -100,9 +100,9 @@ class Fleet:
         for place, worker in enumerate(self.workers):
             status = worker.status()
             if status is not None:
-                assert status in (KILLED, RESTART), f"a worker ended with {status}:\n{worker.said()}"
+                assert status in (KILLED, RESTART, *also), f"a worker ended with {status}:\n{worker.said()}"
                 self.exits.append(status)
-                self.workers[place] = self._new(faults())
+                self.workers[place] = self._new(faults)
                 ended += 1
         return ended
 

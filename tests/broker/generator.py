@@ -1,6 +1,6 @@
 """Records as the outside world sends them, and a log of what the broker acknowledged.
 
-Seeded: the same seed gives the same bytes. Event time runs through ``DAYS`` quiet days and then a bad one, in
+Seeded: the same seed gives the same bytes. From the third day of event time on, every day has two bad hours in
 which one company is torn apart; the records of all partitions are sent in the order of their times.
 """
 
@@ -48,18 +48,18 @@ class Note:
 
 
 def stream_of_records(seed: int, count: int, *, partitions: int = 4, days: int = 6, name: str = "r") -> Iterator[Note]:
-    """``count`` records in the order of their times; the last twentieth of the span is the bad day.
+    """``count`` records in the order of their times, half of them news and half reviews.
 
-    Half of them are news and half reviews. In the bad day every other record complains about one company.
+    In the bad hours of a day six of ten records complain about the company of the day.
     """
     dice = random.Random(seed)
     span = days * 96 * QUARTER_MS
     step = span / count
-    bad_from = BEGIN_MS + span - span // 20
     for number in range(count):
         event_ms = BEGIN_MS + int(number * step + dice.random() * step)
-        bad = event_ms >= bad_from and dice.random() < 0.5
-        company = COMPANIES[0] if bad else dice.choice(COMPANIES)
+        day, within = divmod(event_ms - BEGIN_MS, 96 * QUARTER_MS)
+        bad = day >= 2 and 40 <= within // QUARTER_MS < 48 and dice.random() < 0.6
+        company = COMPANIES[day % len(COMPANIES)] if bad else dice.choice(COMPANIES)
         lead = dice.choice(NEGATIVE if bad or dice.random() < 0.15 else OTHER)
         details = " ".join(dice.choices(DETAILS, k=6))
         record: dict[str, Any] = {
@@ -108,11 +108,11 @@ class Generator:
         self.send_raw(note.stream, note.partition, note.value, key=note.id.encode(), name=note.id)
 
     def send_raw(
-        self, stream: str, partition: int, value: bytes, *, key: bytes | None = None, name: str = "",
+        self, stream: str, partition: int, value: bytes | None, *, key: bytes | None = None, name: str = "",
         timestamp_ms: int | None = None,
     ) -> None:  # fmt: skip
         """Send any bytes at all."""
-        digest = hashlib.sha256(value).digest()[:8]
+        digest = hashlib.sha256(value or b"").digest()[:8]
         future = self._producer.send(
             self._topics[stream], value=value, key=key, partition=partition, timestamp_ms=timestamp_ms
         )

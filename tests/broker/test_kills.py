@@ -1,0 +1,83 @@
+"""Workers die by -9, at random and at the worst moments: nothing is lost, and no count or alert changes."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.broker.fleet import KILLED, eventually
+from tests.broker.generator import stream_of_records
+from tests.broker.instance import Instance
+from tests.broker.scenario import Feed, close_books, come_to_rest, kill_at_random, until_scored, watched_run
+from tests.broker.tail import Groups
+
+KILLS = 20
+
+
+@pytest.mark.timeout(600)
+def test_twenty_kills_at_random_moments_change_nothing_that_is_counted(instance: Instance) -> None:
+    """Two workers under load, each killed wherever it happens to be."""
+    with watched_run(instance) as (generator, verifier, fleet):
+        fleet.start(2)
+        with Feed(generator, stream_of_records(4, 100_000), per_second=250) as feed:
+            kill_at_random(random.Random(4), verifier, fleet, KILLS)
+        generator.settle()
+        come_to_rest(verifier, fleet)
+        report = close_books(instance, generator, verifier)
+        assert not report.findings, report.told()
+        assert fleet.exits.count(KILLED) == KILLS
+        assert report.records == feed.sent
+        assert report.scored == feed.sent
+
+
+@pytest.mark.parametrize(
+    ("moment", "calls"),
+    [
+        ("produce-sent", (3, 9, 17)),
+        ("observations-partly-sent", (2, 5)),
+        ("alert-sent", (1, 2)),
+        ("snapshot-partly-written", (1, 2)),
+        ("offsets-committed", (1, 3)),
+    ],
+)
+@pytest.mark.timeout(300)
+def test_a_kill_at_the_worst_moment_changes_nothing_that_is_counted(
+    instance: Instance, moment: str, calls: tuple[int, ...]
+) -> None:
+    """One after the other, workers that kill themselves at the n-th such moment; the last one lives."""
+    with watched_run(instance) as (generator, verifier, fleet):
+        with Feed(generator, stream_of_records(5, 6000), per_second=600) as feed:
+            for call in calls:
+                doomed = instance.worker(faults=f"kill:{moment}:{call}")
+                assert doomed.wait(60) == KILLED, doomed.said()
+            fleet.start()
+            feed.join()
+        generator.settle()
+        come_to_rest(verifier, fleet)
+        report = close_books(instance, generator, verifier)
+        assert not report.findings, report.told()
+        assert report.scored == report.records == 6000
+        assert verifier.alerts
+
+
+@pytest.mark.parametrize(("moment", "call"), [("partitions-revoked", 1), ("partitions-placed", 2)])
+@pytest.mark.timeout(300)
+def test_a_kill_in_mid_rebalance_changes_nothing_that_is_counted(instance: Instance, moment: str, call: int) -> None:
+    """A second worker joins under load, and the first dies while it hands over, or while it takes over."""
+    scoring = instance.names.group("score")
+    with watched_run(instance) as (generator, verifier, fleet), Groups(instance.servers) as groups:
+        with Feed(generator, stream_of_records(6, 8000), per_second=400) as feed:
+            for members in (1, 2):
+                doomed = instance.worker(faults=f"kill:{moment}:{call}")
+                eventually(lambda n=members: groups.members(scoring) == n, "the doomed one is a member",
+                           seconds=60, told=doomed.said)  # fmt: skip
+                fleet.start()
+                assert doomed.wait(60) == KILLED, doomed.said()
+                until_scored(verifier, fleet, 200)
+            feed.join()
+        generator.settle()
+        come_to_rest(verifier, fleet)
+        report = close_books(instance, generator, verifier)
+        assert not report.findings, report.told()
+        assert report.scored == report.records == 8000
