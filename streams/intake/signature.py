@@ -5,9 +5,9 @@ dateline, the agency's name, a cut end. The edges are taken off, then the first 
 the figures near them are hashed. So equality of one number folds copies, whatever order they come in, and
 a flood of complaints that share a turn of phrase but not their beginning, or differ in a figure, stays many.
 
-Measured on 4,900 headlines with one change each: RT, link, tags, agency, dateline, "Breaking:" fold in 99 %,
-a cut end in 92 %, a word changed among the first dozen does not (MinHash bands would fold more of those,
-with a hundred times the false folds between stories built from one phrase).
+Measured on 4,900 headlines with one change each: RT, link, tags, agency, dateline, "Breaking:" fold in more
+than 99 %, a cut end in 91 %, one word put for another in 16 %. A MinHash band over four words folds half of
+those last, with a hundred times the false folds between stories that are built from one phrase.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FRONT = re.compile(
     r"(?:update|wrapup|recast)(?: ?\d+)?)\s*[:|–—-]+\s*"
 )
 _DATELINE = re.compile(rf"\W{{0,3}}[a-z][a-z .,/]{{1,39}}(?:\d{{1,2}} ?)?\((?:{_AGENCIES})\)\s*[-–—:]+\s*")
-_TAGS_IN_FRONT = re.compile(r"(?:[$#][a-z][\w.]*[:,\s]+)+")
+_TAGS_IN_FRONT = re.compile(r"(?:[$#][a-z][\w.]*[:,\s|–—-]+)+")
 _END = re.compile(rf"(?:\s*(?:[-|–—]|\()\s*(?:{_AGENCIES})\)?|\s+[#$][a-z][\w.]*|\s+via)\s*[.!]?\s*$")
 _END_REACH = 48
 _END_HINT = re.compile(r"[#$|(–—-]|via\s*$")
@@ -81,8 +81,10 @@ def signature(folded: str, words: Sequence[str], source: str = "", has_title: bo
             story = title
     story = _bare(story, source.lower())
     leading = _leading(words if story == folded else words_of(story), LEADING_WORDS)
-    if len(leading) < FEWEST_WORDS:
-        return NO_SIGNATURE
+    if len(leading) < FEWEST_WORDS:  # mostly tags and names: then those are the story
+        leading = words_of(_HANDLE.sub("", _LINK.sub("", folded)))[: 2 * LEADING_WORDS]
+        if len(leading) < 2 * FEWEST_WORDS:
+            return NO_SIGNATURE
     figures = sorted(set(_FIGURES.findall(story[:LEADING_CHARACTERS])))
     digest = blake2b(" ".join([*leading, "|", *figures]).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") or 1
@@ -108,12 +110,18 @@ def _bare(story: str, source: str) -> str:
     if story.endswith(("…", "...")):
         story = _CUT_WORD.sub("", story)
     story = _without_end(story, source)
-    if story[:1] in "$#":
-        rest = story[match.end() :] if (match := _TAGS_IN_FRONT.match(story)) else story
-        story = rest if rest.count(" ") >= FEWEST_WORDS else story
-    if match := _FRONT.match(story):
-        story = story[match.end() :]
-    if "(" in story[:60] and (match := _DATELINE.match(story)):
+    return _without_front(story)
+
+
+def _without_front(story: str) -> str:
+    for _ in range(3):
+        match = _FRONT.match(story)
+        if match is None and story[:1] in "$#" and (match := _TAGS_IN_FRONT.match(story)):
+            match = match if story.count(" ", match.end()) >= FEWEST_WORDS else None
+        if match is None and "(" in story[:60]:
+            match = _DATELINE.match(story)
+        if match is None:
+            break
         story = story[match.end() :]
     return story
 
