@@ -48,12 +48,14 @@ class Outputs:
 
     @property
     def sentiment(self) -> Tensor:
-        """Log-probabilities [B, 3] of the gated mixture of both sentiment heads."""
-        toward_price = nn.functional.logsigmoid(self.gate)
-        toward_tone = nn.functional.logsigmoid(-self.gate)
-        return torch.logaddexp(
-            toward_price + torch.log_softmax(self.price, -1), toward_tone + torch.log_softmax(self.tone, -1)
-        )
+        """Logits [B, 3] of both sentiment heads, mixed by the gate.
+
+        The gate is a softmax over two columns, not a sigmoid: ONNX Runtime computes softmax row by row, while
+        its sigmoid, exponential and logarithm round differently at the end of a tensor, and a document's
+        numbers would depend on its place in the batch.
+        """
+        share = torch.softmax(torch.cat([self.gate, torch.zeros_like(self.gate)], 1), 1)
+        return share[:, :1] * self.price + share[:, 1:] * self.tone
 
 
 class Network(nn.Module):
