@@ -8,7 +8,7 @@ were cut into slabs, nor on the order of the slabs of different sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -85,6 +85,7 @@ class Watcher:
         self.late = self.too_late = self.refused = self.forced = 0
         self.release = ""
         self._fewest = min((rule.minimum_negative for rule in rules), default=0)
+        self._live: Sources | None = None
         self._listener = listener
         self._most_waiting = most_waiting
 
@@ -132,17 +133,19 @@ class Watcher:
             window_start(max(ends), self.size_ms) + self.size_ms
         )
 
-    def prime(self, history: Iterable[Observations]) -> None:
-        """Learn baselines from ``history`` (in order of event time) without raising alerts.
+    def begin_history(self) -> None:
+        """What is applied from now on is history, in order of event time: it teaches, and its alerts are void."""
+        self._live = self.sources
+        self.sources = Sources({}, 0)
 
-        Afterwards the sources are unheard of and time stands still until the first live document, so that
-        the gap between history and stream teaches nothing.
+    def end_history(self) -> None:
+        """Back to the stream: its sources are as they were before the history.
+
+        Time stands still until the first document of the stream, so the gap between the two teaches nothing.
         """
-        live, self.sources = self.sources, Sources({}, 0)
-        for observations in history:
-            self.apply(observations)
         self.flush()
-        self.sources = live
+        assert self._live is not None, "begin_history comes first"
+        self.sources, self._live = self._live, None
         self.incidents = Incidents(self.rules)
         self.open_ms = None
         self.late = self.too_late = self.forced = 0
