@@ -17,7 +17,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from tests.broker.verifier import Stored
+from tests.broker.books import Stored
 
 BEGIN_MS = 1_709_251_200_000
 """2024-03-01T00:00:00Z."""

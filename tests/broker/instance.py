@@ -10,9 +10,10 @@ from pathlib import Path
 
 from kafka import KafkaAdminClient
 
+from tests.broker.books import Names
 from tests.broker.fleet import Fleet, Worker, toml
 from tests.broker.generator import Generator
-from tests.broker.verifier import Names, Verifier
+from tests.broker.verifier import Verifier
 
 PARTITIONS = 4
 SESSION_SECONDS = 6.0

@@ -18,8 +18,8 @@ import msgspec
 from streams.records import Alert, Observations, encode
 from streams.settings import load
 from streams.watch.watcher import Watcher
+from tests.broker.books import Names
 from tests.broker.tail import Place, Tail
-from tests.broker.verifier import Names
 
 COMPARED = (
     *("alert_id", "sequence", "rule", "series", "state", "starts_at", "ends_at"),

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
+from tests.broker.books import Report
 from tests.broker.fleet import Fleet, eventually
 from tests.broker.generator import Generator, Note, stream_of_records
 from tests.broker.instance import PARTITIONS, Instance
 from tests.broker.oracle import differences, expected_alerts
-from tests.broker.verifier import Lookout, Report, Verifier
+from tests.broker.verifier import Lookout, Verifier
 
 BURST = 50
 
@@ -83,7 +84,7 @@ def close_books(instance: Instance, generator: Generator, verifier: Verifier, *,
     deadline = time.monotonic() + alert_seconds
     while True:
         verifier.poll()  # alerts first: what they follow from is in the log by then
-        found = dict(verifier.alerts)
+        found = dict(verifier.books.alerts)
         expected = expected_alerts(instance.servers, instance.names, instance.config, PARTITIONS)
         told = differences(found, expected)
         if not told or time.monotonic() > deadline:
@@ -96,8 +97,8 @@ def close_books(instance: Instance, generator: Generator, verifier: Verifier, *,
 
 def until_scored(verifier: Verifier, fleet: Fleet, more: int, seconds: float = 60.0) -> None:
     """Wait until ``more`` further records are scored: the load is moving."""
-    goal = verifier.report.scored + more
-    eventually(lambda: verifier.report.scored >= goal, f"{more} more records scored", seconds=seconds, every=0.05,
+    goal = verifier.scored + more
+    eventually(lambda: verifier.scored >= goal, f"{more} more records scored", seconds=seconds, every=0.05,
                meanwhile=fleet.mend, told=lambda: "\n".join(w.said(15) for w in fleet.workers))  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_news_and_reviews_in_scored_observations_and_alerts_out(instance: Instan
         assert not report.findings, report.told()
         assert (report.records, report.scored, report.dead, report.repeats) == (RECORDS, RECORDS, 0, 0)
         assert report.polls > 0
-        states = {json.loads(alert)["state"] for alert in verifier.alerts.values()}
+        states = {json.loads(alert)["state"] for alert in verifier.books.alerts.values()}
         assert {"firing", "resolved"} <= states
         assert fleet.stop() == [0]
 

@@ -16,7 +16,7 @@ from tests.broker.scenario import Feed, close_books, come_to_rest, until_scored,
 @pytest.mark.parametrize("how", ["stop", "kill"])
 @pytest.mark.timeout(400)
 def test_a_broker_that_ends_under_load_and_comes_back_loses_nothing(
-    new_instance, breakable: KafkaNode, how: str
+    new_instance: Callable[..., Instance], breakable: KafkaNode, how: str
 ) -> None:
     """Two workers, two outages of a few seconds; stop is TERM, kill is -9."""
     instance = new_instance(servers=breakable.servers)

@@ -70,7 +70,7 @@ def test_every_kind_of_poison_ends_as_a_dead_letter_that_holds_the_original(inst
         assert not report.findings, report.told()
         assert (report.scored, report.dead) == (2000, len(POISON))
         assert fleet.exits == []
-        assert {said["stage"] for *_, said, _ in verifier.letters} == {"size", "decode", "validate"}
+        assert {said["stage"] for *_, said, _ in verifier.books.letters} == {"size", "decode", "validate"}
 
 
 def test_a_tombstone_is_a_dead_letter_too(instance: Instance) -> None:
@@ -109,7 +109,7 @@ def test_a_record_that_kills_the_scorer_is_found_and_dead_lettered(instance: Ins
         assert not report.findings, report.told()
         assert (report.scored, report.dead) == (1500, 1)
         assert CRASHED in fleet.exits
-        [(*_, said, letter)] = verifier.letters
+        [(*_, said, letter)] = verifier.books.letters
         assert said["stage"] == "score"
         assert CRASH_WORD.encode() in letter.value
 
@@ -126,7 +126,7 @@ def test_a_record_on_which_scoring_fails_is_found_and_dead_lettered_without_a_de
         assert not report.findings, report.told()
         assert (report.scored, report.dead) == (1500, 3)
         assert fleet.exits == []
-        assert {said["stage"] for *_, said, _ in verifier.letters} == {"score"}
+        assert {said["stage"] for *_, said, _ in verifier.books.letters} == {"score"}
 
 
 def test_what_is_only_suspicious_is_scored_and_flagged(instance: Instance) -> None:
