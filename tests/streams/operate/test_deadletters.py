@@ -81,7 +81,8 @@ def test_a_replay_restores_the_record_and_happens_once(settings: Settings, bury:
     bury(None, offset=1)
     bury(b"{", offset=2, key=None)
     assert deadletters.replay(settings, topic=None, dry_run=False) == 0
-    first, second, third = read_topic(settings, news)
+    sent = sorted(read_topic(settings, news), key=lambda record: record.value or b"")
+    second, third, first = sent
     assert (first.key, first.value, first.partition) == (b"k", b"\xff\x00raw", 2)
     assert first.headers == [("trace", b"\x01"), (REPLAYS_HEADER, b"1")]
     assert first.timestamp == 1_700_000_000_000
