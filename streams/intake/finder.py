@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import ahocorasick
+from msgspec import Struct
 
 from streams.intake.text import clean
 from streams.intake.watchlist import Alias, WatchList
@@ -24,8 +24,7 @@ _CASHTAG_EXACT_UP_TO = 2
 """Cashtags this short count in upper case only: "$a" is more often a slip than a ticker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """``heard[start:end]`` names the entity."""
 
     start: int
@@ -33,8 +32,7 @@ class Hit:
     entity_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(Struct, frozen=True):
     """One way to write an entity. ``skip`` characters in front (``$``, ``: ``) are not part of the name."""
 
     entity_id: str

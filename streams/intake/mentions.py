@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from streams.intake.finder import Hit, locate
 from streams.intake.raw import NamedEntity, RawRecord
@@ -16,15 +17,13 @@ NAMES_READ = 64
 """Names of one record that are looked at; a list of thousands is not about any of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(Struct, frozen=True):
     id: str
     name: str
     span: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The text in the forms that finding needs; ``length`` is that of the original."""
 
     text: CleanText

@@ -80,16 +80,17 @@ class Intake:
         full, has_headline = _text(record)
         text = full[: self._settings.max_text_chars]
         cleaned = clean(text)
-        heard = cleaned.heard[: self._settings.max_text_chars]
+        if len(cleaned.heard) > self._settings.max_text_chars:
+            cleaned = cleaned.first(self._settings.max_text_chars)
+        heard = cleaned.heard
         if not heard or heard.isspace():
             return Rejection("validate", "NoText", "there is no text (nor title or body) to read", known_id)
         folded = fold(heard)
         words = words_of(folded)
         source = tidy_name(record.source) if record.source else ""
         hits = self._finder.find(heard, folded, lambda: frozenset(words))
-        cut = CleanText(heard, cleaned.flags, cleaned.starts, cleaned.ends)
         named, too_many = mentions(
-            record, Heard(cut, folded, len(text)), hits, self._watchlist, self._settings.max_entities
+            record, Heard(cleaned, folded, len(text)), hits, self._watchlist, self._settings.max_entities
         )
         return Document(
             id=known_id if known_id is not None else _named_after(value or b""),

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from streams.intake.confusables import COUSINS, SUSPECT, TWINS
 
@@ -37,8 +38,7 @@ _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-@dataclass(frozen=True)
-class CleanText:
+class CleanText(Struct, frozen=True):
     """``heard`` and, where it differs from the original, ``places``: for each code point of ``heard`` the
     half-open original interval it came from, as two rising lists."""
 
@@ -53,6 +53,12 @@ class CleanText:
             return start, end
         return self.starts[start], self.ends[end - 1]
 
+    def first(self, count: int) -> CleanText:
+        """The same for the first ``count`` code points of ``heard``."""
+        if self.starts is None or self.ends is None:
+            return CleanText(self.heard[:count], self.flags)
+        return CleanText(self.heard[:count], self.flags, self.starts[:count], self.ends[:count])
+
     def heard_span(self, start: int, end: int) -> tuple[int, int] | None:
         """Where the original interval stands in ``heard``; ``None`` if nothing of it is left."""
         if self.starts is None or self.ends is None:
@@ -64,7 +70,10 @@ class CleanText:
 
 def clean(text: str) -> CleanText:
     """Clean ``text``; plain ASCII without control characters comes back as it is."""
-    cleaned = _settled(text) or _sweep(text)
+    settled = _settled(text)
+    if settled is not None:
+        return settled
+    cleaned = _sweep(text)
     for _ in range(MOST_SWEEPS):  # what one sweep uncovers (a letter before an accent) may need another
         further = _settled(cleaned.heard) or _sweep(cleaned.heard)
         if further.heard == cleaned.heard:
