@@ -19,11 +19,11 @@ MISSING = -100
 
 @dataclass(frozen=True)
 class Encoded:
-    """An example as tokens; ``spans`` are half-open token ranges with their label."""
+    """An example as tokens; ``spans`` are its entities as half-open token ranges, ``None`` where cut off."""
 
     example: Example
     ids: tuple[int, ...]
-    spans: tuple[tuple[int, int, int], ...]
+    spans: tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,7 @@ def encode(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -
         ids = tuple(tokens.ids)
         if len(ids) > max_tokens:
             ids = (*ids[: max_tokens - 1], ids[-1])
-        spans: list[tuple[int, int, int]] = []
-        for entity in example.entities:
-            span = tokens_of_span(tokens.offsets, entity.start, entity.end, len(ids) - 1)
-            if span is not None:
-                spans.append((*span, entity.sentiment))
+        spans = (tokens_of_span(tokens.offsets, named.start, named.end, len(ids) - 1) for named in example.entities)
         encoded.append(Encoded(example, ids, tuple(spans)))
     return encoded
 
@@ -75,9 +71,10 @@ def collate(encoded: Sequence[Encoded], rows: Sequence[int], taxonomies: Sequenc
     for at, one in enumerate(chosen):
         ids[at, : len(one.ids)] = torch.tensor(one.ids)
         mask[at, : len(one.ids)] = 1
-        for index, (first, last, label) in enumerate(one.spans):
-            spans[at, index] = torch.tensor((first, last))
-            entities[at, index] = label
+        for column, (span, entity) in enumerate(zip(one.spans, one.example.entities, strict=True)):
+            if span is not None:
+                spans[at, column] = torch.tensor(span)
+                entities[at, column] = entity.sentiment
         for name, label in one.example.topics:
             if name in topics:
                 topics[name][at] = label

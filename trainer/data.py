@@ -175,6 +175,28 @@ def read_set(root: Path, name: str) -> list[Example]:
     return list(seen.values())
 
 
+def read_rows(path: Path) -> list[Example]:
+    """A user's own labelled rows: JSON Lines (also gzipped) with ``text`` and any of the labels.
+
+    ``sentiment`` is one of the three words, ``topic`` a label of ``taxonomy`` (default ``finance``),
+    ``entities`` a list of ``{"name", "start"?, "end"?, "sentiment"}``, ``head`` is ``price`` or ``tone``.
+
+    Raises:
+        DataError: a row cannot be read, or none has a label.
+    """
+    examples: list[Example] = []
+    for row in _rows(path):
+        taxonomy = row.get("taxonomy", "finance")
+        if taxonomy not in TAXONOMIES:
+            raise DataError(f"{path}: taxonomy {taxonomy!r:.80} is none of {', '.join(TAXONOMIES)}")
+        topics = _topic_reader(taxonomy)(row).topics if row.get("topic") is not None else ()
+        head: Head = "price" if row.get("head") == "price" else "tone"
+        examples.append(replace(_sentiment_reader(head)(row), source=path.name.split(".")[0], topics=topics))
+    if not any(example.topics or example.sentiment is not None or example.entities for example in examples):
+        raise DataError(f"{path}: no row has a topic, a sentiment or a labelled entity")
+    return examples
+
+
 def sample(examples: Iterable[Example], count: int, seed: int) -> list[Example]:
     """``count`` rows drawn without replacement (all of them where there are fewer), the same for a seed."""
     rows = list(examples)

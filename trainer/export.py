@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ TOLERANCE = 1e-4
 """Largest difference of a probability between the network and the release."""
 
 
-class Serving(nn.Module):
+class Serving(nn.Module):  # type: ignore[misc]
     """The network as a release's graph: flat inputs, flat outputs, in the order of :func:`output_names`."""
 
     def __init__(self, network: Network) -> None:
@@ -61,9 +60,22 @@ def output_names(network: Network) -> list[str]:
     return [*(f"topic.{name}" for name in network.topics), "sentiment", "entities", "embedding"]
 
 
+def read_training(checkpoint: Path) -> dict[str, Any]:
+    """How a checkpoint was made: ``recipe``, ``sources`` and numbers of ``rows``.
+
+    Raises:
+        ExportError: the directory is no checkpoint.
+    """
+    try:
+        training: dict[str, Any] = json.loads((checkpoint / "recipe.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ExportError(f"{checkpoint} is no checkpoint: {exc}") from exc
+    return training
+
+
 def dense_network(checkpoint: Path, base: Path) -> tuple[Network, dict[str, NDArray[np.float32]], Adapter]:
     """The network of a checkpoint with its adapter folded in, its tensors by name, and the adapter's shape."""
-    adapter = Adapter(**json.loads((checkpoint / "recipe.json").read_text())["recipe"]["adapter"])
+    adapter = Adapter(**read_training(checkpoint)["recipe"]["adapter"])
     tensors = load_file(base / WEIGHTS)
     network = build(base, {name: len(labels) for name, labels in TAXONOMIES.items()}, None, seed=0)
     names = set(network.encoder.state_dict())
@@ -176,7 +188,7 @@ def write_parts(
         base={"name": REPOSITORY, "revision": REVISION, "licence": "Apache-2.0"},
         created=created,
         metrics=metrics or {},
-        training={**json.loads((checkpoint / "recipe.json").read_text()), "adapter": asdict(adapter)},
+        training=read_training(checkpoint),
         licence="Apache-2.0",
         data=data,
         notes=notes,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TextIO
 
 import torch
 from rich.console import Console
@@ -26,7 +27,7 @@ from models.text import open_tokenizer, write_rules
 from trainer.batches import MISSING, Batch, Encoded, collate, encode, grouped
 from trainer.data import Example, parts, read_set, sample
 from trainer.errors import DataError
-from trainer.measure import summary
+from trainer.measure import Answer, questions, summary
 from trainer.network import Adapter, Network, Outputs, build, lora_matrices
 
 SOURCES: dict[str, int] = {
@@ -67,7 +68,7 @@ class Prefix:
         self.starts = [0]
         for one in encoded:
             self.starts.append(self.starts[-1] + len(one.ids))
-        hidden_size = int(network.encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        hidden_size = int(network.encoder.config.hidden_size)
         self.flat = torch.empty(self.starts[-1], hidden_size, dtype=torch.bfloat16)
         batches = list(grouped([len(one.ids) for one in encoded], 128))
         task = progress.add_task("frozen layers", total=len(batches))
@@ -128,15 +129,29 @@ def loss_of(outputs: Outputs, batch: Batch, recipe: Recipe, weights: dict[str, T
     return total / rows
 
 
-def predict(network: Network, encoded: Sequence[Encoded], size: int = 128) -> list[tuple[Batch, Outputs]]:
-    """The network's outputs over ``encoded``, whole, in full precision."""
+def answer(network: Network, encoded: Sequence[Encoded], size: int = 128) -> list[Answer]:
+    """The network's logits over ``encoded``, in full precision, batch by batch: not in the order given."""
     network.eval()
-    said: list[tuple[Batch, Outputs]] = []
+    answers: list[Answer] = []
     with torch.inference_mode():
         for rows in grouped([len(one.ids) for one in encoded], size):
             batch = collate(encoded, rows, tuple(network.topics))
-            said.append((batch, network(batch.ids, batch.mask, batch.spans)))
-    return said
+            said = network(batch.ids, batch.mask, batch.spans)
+            topics = {name: logits.double().numpy() for name, logits in said.topics.items()}
+            sentiment, toward = said.sentiment.double().numpy(), said.entities.double().numpy()
+            for at, row in enumerate(rows):
+                named = tuple(
+                    None if span is None else toward[at, column] for column, span in enumerate(encoded[row].spans)
+                )
+                answers.append(
+                    Answer(
+                        encoded[row].example,
+                        {name: logits[at] for name, logits in topics.items()},
+                        sentiment[at],
+                        named,
+                    )
+                )
+    return answers
 
 
 def gather(root: Path, sources: dict[str, int], seed: int, fraction: float = 1.0) -> dict[str, list[Example]]:
@@ -196,8 +211,15 @@ def run(
     return output
 
 
-def _train(network, encoded, recipe, output, progress, log) -> None:  # type: ignore[no-untyped-def]
-    train: list[Encoded] = encoded["train"]
+def _train(
+    network: Network,
+    encoded: dict[str, list[Encoded]],
+    recipe: Recipe,
+    output: Path,
+    progress: Progress,
+    log: TextIO,
+) -> None:
+    train = encoded["train"]
     lengths = [len(one.ids) for one in train]
     frozen = recipe.adapter.frozen_layers
     prefix = Prefix(network, train, frozen, progress)
@@ -239,7 +261,7 @@ def _train(network, encoded, recipe, output, progress, log) -> None:  # type: ig
             progress.update(task, advance=1, description=f"epoch {epoch} loss {running / seen:.3f}")
             if step % 50 == 0:
                 _note(log, step=step, epoch=epoch, loss=round(running / seen, 4), part=round(part, 4), minutes=spent)
-        report = summary(predict(network, encoded["validation"]), encoded["validation"])
+        report = summary(questions(answer(network, encoded["validation"])))
         _note(log, step=step, epoch=epoch, validation=report, minutes=(time.monotonic() - began) / 60)
         if report["score"] > best:
             best = report["score"]
@@ -248,7 +270,7 @@ def _train(network, encoded, recipe, output, progress, log) -> None:  # type: ig
             break
 
 
-def _note(log, **line) -> None:  # type: ignore[no-untyped-def]
+def _note(log: TextIO, **line: Any) -> None:
     log.write(json.dumps(line) + "\n")
     log.flush()
 

@@ -5,11 +5,15 @@ Pure: arrays in, numbers out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.labels import SENTIMENTS, TAXONOMIES
+from trainer.data import Example
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,52 +97,81 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def collect(said: Sequence[tuple[Any, Any]], encoded: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """Logits and labels per source and question, from :func:`trainer.finetune.predict`.
+def interval(probs: Floats, labels: Ints, *, seed: int = 0, rounds: int = 500) -> dict[str, list[float]]:
+    """95 % bootstrap intervals of accuracy and macro-F1 (percentiles over ``rounds`` resamples)."""
+    draw = np.random.default_rng(seed)
+    called, classes = probs.argmax(1), probs.shape[1]
+    found: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        at = draw.integers(0, len(labels), len(labels))
+        table = confusion(labels[at], called[at], classes)
+        found.append((float(np.trace(table) / table.sum()), float(np.nanmean(f1_by_class(table)))))
+    low, high = np.percentile(np.array(found), [2.5, 97.5], axis=0)
+    return {
+        "accuracy": [round(float(low[0]), 4), round(float(high[0]), 4)],
+        "macro_f1": [round(float(low[1]), 4), round(float(high[1]), 4)],
+    }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said about one example: scores [k] per taxonomy, [3] for the document, [3] per labelled entity.
+
+    Scores are logits or log-probabilities; an entity that no token stands for is ``None``.
+    """
+
+    example: Example
+    topics: dict[str, Floats]
+    sentiment: Floats
+    entities: tuple[Floats | None, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """All answers to one question with their labels: scores [n, k], labels [n]."""
+
+    scores: Floats
+    labels: Ints
+    names: tuple[str, ...]
+    polar: bool
+
+
+def questions(answers: Iterable[Answer]) -> dict[str, Question]:
+    """Answers by source and question, ready to be judged.
 
     Keys are ``<source>/topic:<taxonomy>``, ``<source>/sentiment``, ``<source>/entities`` and
     ``<source>/entities:mixed`` (sentences whose entities disagree).
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, tuple[list[Floats], list[int], tuple[str, ...], bool]] = {}
 
-    def add(key: str, logits: Any, label: int, polar: bool = False, **more: Any) -> None:
-        entry = found.setdefault(key, {"logits": [], "labels": [], "polar": polar, "price": [], "tone": [], "gate": []})
-        entry["logits"].append(logits)
-        entry["labels"].append(label)
-        for name, value in more.items():
-            entry[name].append(value)
+    def add(key: str, scores: Floats, label: int, names: tuple[str, ...], polar: bool = False) -> None:
+        held = found.setdefault(key, ([], [], names, polar))
+        held[0].append(scores)
+        held[1].append(label)
 
-    for batch, outputs in said:
-        mixture = outputs.sentiment.double().numpy()
-        topics = {name: logits.double().numpy() for name, logits in outputs.topics.items()}
-        heads = {name: getattr(outputs, name).double().numpy() for name in ("price", "tone", "gate")}
-        toward = outputs.entities.double().numpy()
-        for at, row in enumerate(batch.rows):
-            one = encoded[row]
-            example = one.example
-            for name, label in example.topics:
-                add(f"{example.source}/topic:{name}", topics[name][at], label)
-            if example.sentiment is not None:
-                more = {name: values[at] for name, values in heads.items()}
-                add(f"{example.source}/sentiment", mixture[at], example.sentiment, example.polar, **more)
-            for index, (_, _, label) in enumerate(one.spans):
-                add(f"{example.source}/entities", toward[at, index], label)
-                if example.mixed:
-                    add(f"{example.source}/entities:mixed", toward[at, index], label)
-    for entry in found.values():
-        entry["logits"] = np.array(entry["logits"])
-        entry["labels"] = np.array(entry["labels"])
-        for name in ("price", "tone", "gate"):
-            entry[name] = np.array(entry[name])
-    return found
+    for answer in answers:
+        example = answer.example
+        for taxonomy, label in example.topics:
+            add(f"{example.source}/topic:{taxonomy}", answer.topics[taxonomy], label, TAXONOMIES[taxonomy])
+        if example.sentiment is not None:
+            add(f"{example.source}/sentiment", answer.sentiment, example.sentiment, SENTIMENTS, example.polar)
+        disagree = len({entity.sentiment for entity in example.entities}) > 1
+        for entity, scores in zip(example.entities, answer.entities, strict=True):
+            if scores is not None:
+                add(f"{example.source}/entities", scores, entity.sentiment, SENTIMENTS)
+                if disagree:
+                    add(f"{example.source}/entities:mixed", scores, entity.sentiment, SENTIMENTS)
+    return {
+        key: Question(np.array(scores, np.float64), np.array(labels, np.int64), names, polar)
+        for key, (scores, labels, names, polar) in sorted(found.items())
+    }
 
 
-def summary(said: Sequence[tuple[Any, Any]], encoded: Sequence[Any]) -> dict[str, Any]:
-    """Accuracy and macro-F1 per key of :func:`collect`, and ``score``, the mean macro-F1 that training selects by."""
+def summary(asked: Mapping[str, Question]) -> dict[str, Any]:
+    """Accuracy, macro-F1 and calibration error per question; ``score`` is the mean macro-F1, which training selects by."""
     report: dict[str, Any] = {}
-    for key, entry in sorted(collect(said, encoded).items()):
-        names = [str(index) for index in range(entry["logits"].shape[1])]
-        whole = figures(softmax(entry["logits"]), entry["labels"], names, polar=entry["polar"])
+    for key, question in asked.items():
+        whole = figures(softmax(question.scores), question.labels, question.names, polar=question.polar)
         report[key] = {name: whole[name] for name in ("n", "accuracy", "macro_f1", "ece")}
     report["score"] = round(float(np.mean([value["macro_f1"] for value in report.values()])), 4)
     return report

@@ -58,13 +58,13 @@ class Outputs:
         return share[:, :1] * self.price + share[:, 1:] * self.tone
 
 
-class Network(nn.Module):
+class Network(nn.Module):  # type: ignore[misc]
     """Encoder and heads. ``taxonomies`` maps a name to its number of labels."""
 
     def __init__(self, encoder: nn.Module, taxonomies: Mapping[str, int]) -> None:
         super().__init__()
         self.encoder = encoder
-        hidden = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        hidden = int(encoder.config.hidden_size)
         self.topics = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in taxonomies.items()})
         self.price = nn.Linear(hidden, len(SENTIMENTS))
         self.tone = nn.Linear(hidden, len(SENTIMENTS))
@@ -74,11 +74,12 @@ class Network(nn.Module):
     @property
     def layers(self) -> Sequence[nn.Module]:
         """The encoder's transformer layers, bottom first."""
-        return self.encoder.encoder.layer  # type: ignore[union-attr, return-value]
+        layers: Sequence[nn.Module] = self.encoder.encoder.layer
+        return layers
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token, position and segment embeddings: ids [B, S] to [B, S, H]."""
-        return self.encoder.embeddings(input_ids=ids)  # type: ignore[operator, no-any-return]
+        return self.encoder.embeddings(input_ids=ids)
 
     def transform(self, hidden: Tensor, mask: Tensor, first: int = 0, last: int | None = None) -> Tensor:
         """Layers ``first`` to ``last`` (half-open) over hidden [B, S, H]; ``mask`` [B, S] is 1 where a token stands."""

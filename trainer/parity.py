@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,4 +64,5 @@ def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 if __name__ == "__main__":
-    np.savez(sys.argv[3], **serve(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))))
+    said: dict[str, Any] = {**serve(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))}
+    np.savez(sys.argv[3], **said)

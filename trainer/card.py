@@ -1,0 +1,171 @@
+"""What a release tells its users: the model card, and the attributions that the data's licences ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CREDITS: dict[str, dict[str, str]] = {
+    "twitter_fin_news_topic": {
+        "title": "Twitter Financial News Topic",
+        "licence": "MIT",
+        "source": "Hugging Face, zeroshot/twitter-financial-news-topic",
+        "use": "topics; labels as published",
+    },
+    "twitter_fin_news_sentiment": {
+        "title": "Twitter Financial News Sentiment",
+        "licence": "MIT",
+        "source": "Hugging Face, zeroshot/twitter-financial-news-sentiment",
+        "use": "sentiment, as direction of the price (bearish, neutral, bullish)",
+    },
+    "sentfin": {
+        "title": "SEntFiN 1.0",
+        "licence": "MIT, (c) 2021 Sinha, Kedas, Kumar, Malo",
+        "source": "GitHub, pyRis/SEntFiN",
+        "use": "sentiment of headlines, and toward their entities; rows whose entities disagree have no sentiment",
+    },
+    "newsmtsc": {
+        "title": "NewsMTSC",
+        "licence": "MIT, (c) 2020 Felix Hamborg",
+        "source": "GitHub, fhamborg/NewsMTSC",
+        "use": "sentiment of news sentences, and toward their targets",
+    },
+    "goemotions": {
+        "title": "GoEmotions",
+        "licence": "Apache-2.0",
+        "source": "Hugging Face, google-research-datasets/go_emotions",
+        "use": "sentiment, by the published grouping of the emotions; a sample",
+    },
+    "hu_liu_product_reviews": {
+        "title": "Customer Review Data, (c) 2004, 2007 Bing Liu",
+        "licence": "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
+        "source": "NLTK data, product_reviews_1 and _2",
+        "use": "sentiment of review sentences; one in four of the sentences without an opinion is kept",
+    },
+    "liu_pros_cons": {
+        "title": "Pros and Cons, Bing Liu",
+        "licence": "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
+        "source": "NLTK data, pros_cons",
+        "use": "polarity of review phrases; a sample",
+    },
+    "rt_polarity": {
+        "title": "Sentence Polarity 1.0, Bo Pang and Lillian Lee",
+        "licence": "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
+        "source": "NLTK data, sentence_polarity",
+        "use": "polarity of film reviews; a sample",
+    },
+}
+"""Where each labelled set comes from, under which licence, and what training makes of it."""
+
+
+def credits(sets: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """The credits of ``sets``, as the manifest holds them."""
+    return tuple({"name": name, **CREDITS[name]} for name in sets)
+
+
+def write_notice(version: str, base: Mapping[str, str], sets: Sequence[str]) -> str:
+    """The NOTICE of a release: whose work it builds on. No text of any set is part of a release."""
+    lines = [
+        f"tocsin release {version}",
+        "",
+        "The weights are licensed under the Apache License, Version 2.0.",
+        "",
+        f"They are a fine-tuned derivative of {base['name']}",
+        f"(revision {base['revision']}), Apache License 2.0; tokenizer.json is that model's",
+        "tokenizer with one rule added (web addresses are skipped).",
+        "",
+        "They were trained on the labels of these sets. No text of them is contained here; terms of the",
+        "platforms that the texts come from still apply to the texts.",
+        "",
+    ]
+    for name in sets:
+        credit = CREDITS[name]
+        lines += [
+            f"- {credit['title']} ({credit['source']})",
+            f"  licence: {credit['licence']}",
+            f"  used for: {credit['use']}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def write_card(
+    version: str,
+    base: Mapping[str, str],
+    training: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    temperatures: Mapping[str, Any],
+) -> str:
+    """The model card (Markdown): what it does, how it was made, what it reaches, where it fails."""
+    recipe, rows = training["recipe"], training["rows"]
+    lines = [
+        f"# tocsin release {version}",
+        "",
+        "One encoder that reads English news, finance tweets and reviews and says, in one pass: the sentiment of the",
+        "text (negative, neutral, positive), the sentiment toward each entity named in it, its topic among 20 financial",
+        "ones, and an embedding of 384 numbers. Probabilities are calibrated on held-back rows.",
+        "",
+        f"- Base: {base['name']} at {base['revision']} (Apache-2.0), 22.7 million parameters, 6 layers.",
+        f"- Trained here: LoRA of rank {recipe['adapter']['rank']} on query, key, value and dense of the layers from "
+        f"{recipe['adapter']['frozen_layers']} on, and the heads; 1.2 million parameters.",
+        "- Licence of the weights: Apache-2.0. Attributions: NOTICE.",
+        "",
+        "## Training",
+        "",
+        f"{rows['train']:,} rows ({rows['validation']:,} for validation, {rows['test']:,} for the figures below), split by a",
+        "hash of the normalised text so that copies stay on one side:",
+        "",
+        "| set | at most | licence |",
+        "|-|-:|-|",
+        *(
+            f"| {CREDITS[name]['title']} | {'all' if most >= 100_000 else f'{most:,}'} | {CREDITS[name]['licence']} |"
+            for name, most in training["sources"].items()
+        ),
+        "",
+        f"Seed {recipe['seed']}; up to {recipe['epochs']} epochs of batches of {recipe['batch']}, "
+        f"{recipe['max_tokens']} tokens; AdamW, {recipe['rate']:g} (heads {recipe['head_rate']:g}), linear decay; label "
+        f"smoothing {recipe['smoothing']:g}; bfloat16 autocast; at most {recipe['minutes']:g} minutes on two CPU cores.",
+        "",
+        "```",
+        f"tocsin train --data DATA --version {version}",
+        f"tocsin eval {version} DATA",
+        "```",
+        "",
+        "Sentiment has two heads: one learnt from finance tweets, whose labels are the direction of a price, one from all",
+        "other sets, whose labels are tone. A gate, trained to tell the two kinds of text apart, mixes their logits.",
+        f"Temperatures: sentiment {temperatures['sentiment']:.3f}, entities {temperatures['entities']:.3f}, "
+        + ", ".join(f"{name} {value:.3f}" for name, value in temperatures["topics"].items())
+        + ".",
+        "",
+        "## Figures",
+        "",
+        "On the test side of the split, never used for training, selection or calibration. ECE over 15 bins. On sets",
+        "without neutral that class is left out.",
+        "",
+        "| set / question | rows | accuracy | macro-F1 | ECE |",
+        "|-|-:|-:|-:|-:|",
+        *(
+            f"| {key} | {value['n']:,} | {value['accuracy']:.3f} | {value['macro_f1']:.3f} | {value['ece']:.3f} |"
+            for key, value in metrics["test"].items()
+        ),
+        "",
+        "How the two sentiment heads compare on the validation side (accuracy):",
+        "",
+        "| set | price head | tone head | mean | gate (shipped) |",
+        "|-|-:|-:|-:|-:|",
+        *(
+            f"| {key} | " + " | ".join(f"{value[how]:.3f}" for how in ("price", "tone", "mean", "gate")) + " |"
+            for key, value in metrics["heads"].items()
+        ),
+        "",
+        "## Limits",
+        "",
+        "- English only. Other languages are scored without meaning; tocsin flags them and leaves them out of series.",
+        "- Finance tweets are judged by price direction: a calmly worded rate cut can be positive.",
+        "- Complaints told as plain facts are often called neutral, and sarcastic thanks positive.",
+        "- Comparisons of figures (`rose from`, `fell from`) are sometimes read the wrong way round.",
+        "- News sentences were labelled toward one target; a sentence about two sides has no single sentiment. Use the",
+        "  entities' sentiments there.",
+        "- Read up to 96 tokens in training; longer texts work, to 256 tokens by default, with less certainty.",
+        "- Opinions of people about people: not fit for decisions about individuals.",
+    ]
+    return "\n".join(lines) + "\n"
