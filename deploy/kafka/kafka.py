@@ -134,9 +134,10 @@ class KafkaNode:
         """The process id of the running node, or ``None``."""
         try:
             pid = int((self.data / "kafka.pid").read_text())
-            # A pid is reused after a while: believe it only where it is still our Java.
+            # A pid is reused after a while: believe it only where it is still our Java. Empty is a young process.
             command = Path(f"/proc/{pid}/cmdline")
-            if command.exists() and str(self.data).encode() not in command.read_bytes():
+            said = command.read_bytes() if command.exists() else b""
+            if said and str(self.data).encode() not in said:
                 return None
             os.kill(pid, 0)
         except (OSError, ValueError):
