@@ -147,6 +147,13 @@ class SpikeState:
                 wide[:old] = array
             setattr(self, name, wide)
 
+    def clear_recent(self) -> None:
+        """Forget the last rows, but nothing that was learned from them: what comes next does not follow on."""
+        for ring in (self.ring_y, self.ring_n, self.ring_mu):
+            ring[:] = 0.0
+        self.hour_sum[:] = 0.0
+        self.hour_rows[:] = 0.0
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by name: what a snapshot writes."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "head"}

@@ -147,6 +147,8 @@ class Watcher:
         assert self._live is not None, "begin_history comes first"
         self.sources, self._live = self._live, None
         self.incidents = Incidents(self.rules)
+        self.witnesses = Witnesses(self.tuning.ring_rows)
+        self.table.state.clear_recent()
         self.open_ms = None
         self.late = self.too_late = self.forced = 0
 

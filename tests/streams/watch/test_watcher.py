@@ -90,7 +90,7 @@ def told(alerts: list[Alert]) -> list[bytes]:
     return [encode(alert) for alert in alerts]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(busy_hours(), st.integers(0, 2**32), st.integers(0, 2**32))
 def test_slab_cuts_and_the_order_of_sources_change_nothing(
     three_quiet_days: bytes, hours: list[list[Voice]], one: int, other: int

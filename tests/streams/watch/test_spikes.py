@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binom, nbinom
+
+from streams.watch.baselines import accept_level, learn
+from streams.watch.spikes import (
+    COLD_BAR,
+    SpikeState,
+    Tuning,
+    Verdicts,
+    bars,
+    cell_of,
+    rescore,
+    score,
+    share_tail,
+    volume_tail,
+)
+
+TUNING = Tuning(900)
+EVERYONE = slice(None)
+Counts = NDArray[np.float64]
+
+
+def sweep(y: Counts, n: Counts, tuning: Tuning = TUNING, held: bool = False) -> tuple[SpikeState, list[Verdicts]]:
+    """Step (rows, series) counts through the detector from a Monday on."""
+    state = SpikeState.empty(y.shape[1], tuning)
+    verdicts = []
+    for k in range(len(y)):
+        start = 4 * 86_400 + k * tuning.row_seconds
+        verdict = score(state, tuning, EVERYONE, y[k], n[k], cell_of(start))
+        ends = start // 3600 != (start + tuning.row_seconds) // 3600
+        keep = np.full(y.shape[1], held)
+        learn(state, tuning, EVERYONE, y[k], n[k], verdict, cell_of(start), ends, keep)
+        verdicts.append(verdict)
+    return state, verdicts
+
+
+def calm(rows: int, series: int, rate: float = 8.0, seed: int = 1) -> tuple[Counts, Counts]:
+    rng = np.random.default_rng(seed)
+    n = rng.poisson(rate * rng.gamma(10, 0.1, (rows, series))).astype(float)
+    return rng.binomial(n.astype(int), 0.25).astype(float), n
+
+
+def test_the_volume_tail_is_the_negative_binomials() -> None:
+    y, mu, r = np.array([3.0, 10.0, 40.0]), np.array([1.0, 4.0, 6.0]), np.array([2.0, 5.0, 30.0])
+    expected = -np.log10(nbinom.sf(y - 1, r, r / (r + mu)))
+    np.testing.assert_allclose(volume_tail(y, mu, r), expected, rtol=1e-9)
+
+
+def test_the_share_tail_without_correlation_is_the_binomials() -> None:
+    y, n, p = np.array([5.0, 9.0]), np.array([8.0, 10.0]), np.array([0.2, 0.4])
+    expected = -np.log10(binom.sf(y - 1, n, p))
+    np.testing.assert_allclose(share_tail(y, n, p, np.zeros(2)), expected, rtol=1e-9)
+
+
+def test_at_or_below_what_is_expected_nothing_is_rare() -> None:
+    assert volume_tail(np.array([0.0, 2.0]), np.array([0.01, 2.0]), np.ones(2)).tolist() == [0.0, 0.0]
+    assert share_tail(np.zeros(2), np.array([0.0, 4.0]), np.full(2, 0.2), np.full(2, 0.1)).tolist() == [0.0, 0.0]
+
+
+def test_impossibly_rare_counts_stay_finite_and_in_order() -> None:
+    y = np.array([1e3, 1e4, 1e6, 1e7])
+    tails = volume_tail(y, np.full(4, 0.01), np.full(4, 50.0))
+    assert np.isfinite(tails).all()
+    assert (np.diff(tails) > 0).all()
+    assert np.isfinite(share_tail(y, y, np.full(4, 1e-3), np.full(4, 0.005))).all()
+
+
+def test_scoring_changes_nothing() -> None:
+    state, _ = sweep(*calm(50, 3))
+    before = copy.deepcopy(state)
+    score(state, TUNING, EVERYONE, np.array([50.0, 0, 1]), np.array([60.0, 0, 4]), 3)
+    rescore(state, TUNING, np.array([0, 2]), np.array([1, 3]))
+    for name, array in state.arrays().items():
+        np.testing.assert_array_equal(array, getattr(before, name))
+
+
+def test_earlier_scores_do_not_know_what_comes_later() -> None:
+    y, n = calm(400, 5)
+    y[300:310] += 40
+    n[300:310] += 40
+    _, whole = sweep(y, n)
+    for cut in (150, 300, 305):
+        _, part = sweep(y[:cut], n[:cut])
+        for left, right in zip(part, whole, strict=False):
+            np.testing.assert_array_equal(left.score, right.score)
+            np.testing.assert_array_equal(left.mu, right.mu)
+
+
+def test_a_subset_of_slots_scores_as_the_whole_does() -> None:
+    state, _ = sweep(*calm(200, 6))
+    y, n = np.arange(6.0) * 4, np.arange(6.0) * 5
+    whole = score(state, TUNING, EVERYONE, y, n, 7)
+    some = np.array([1, 4, 5])
+    part = score(state, TUNING, some, y[some], n[some], np.full(3, 7))
+    np.testing.assert_array_equal(part.score, whole.score[some])
+    np.testing.assert_array_equal(part.scale, whole.scale[some])
+
+
+def test_a_negative_spike_turns_both_keys_and_a_positive_burst_only_one() -> None:
+    state, _ = sweep(*calm(800, 2))
+    y, n = np.array([25.0, 25.0]), np.array([30.0, 100.0])
+    verdict = score(state, TUNING, EVERYONE, y, n, 10)
+    limit = TUNING.threshold(0.01)
+    assert verdict.score[0] > limit
+    assert verdict.volume[1] > limit
+    assert verdict.score[1] < limit
+
+
+def test_volume_alone_decides_where_there_is_no_negative_column() -> None:
+    tuning = Tuning(900, two_keys=False)
+    y, _ = calm(800, 1)
+    state, _ = sweep(y, y, tuning)
+    verdict = score(state, tuning, EVERYONE, np.array([60.0]), np.array([60.0]), 10)
+    assert verdict.score[0] > tuning.threshold(0.01)
+    assert verdict.share[0] == 0
+
+
+def test_an_hour_of_slow_swelling_is_heard_at_the_longer_scale() -> None:
+    state, _ = sweep(*calm(800, 1))
+    for _ in range(4):
+        y, n = np.array([7.0]), np.array([13.0])
+        verdict = score(state, TUNING, EVERYONE, y, n, 10)
+        learn(state, TUNING, EVERYONE, y, n, verdict, 10, False, np.zeros(1, bool))
+    assert verdict.scale[0] == 4
+    assert verdict.observed[0] == 28
+    assert verdict.total[0] == 52
+
+
+def test_a_partial_count_never_claims_more_volume_than_the_whole() -> None:
+    state, _ = sweep(*calm(400, 1))
+    partial = [score(state, TUNING, EVERYONE, np.array([float(k)]), np.array([30.0]), 10).volume[0] for k in range(30)]
+    assert (np.diff(partial) >= 0).all()
+
+
+def test_the_budget_of_quiet_series_is_kept() -> None:
+    y, n = calm(60 * 96, 40, seed=7)
+    _, verdicts = sweep(y, n)
+    scores = np.array([verdict.score for verdict in verdicts])[14 * 96 :]
+    crossings = (scores[1:] >= TUNING.threshold(0.01)) & (scores[:-1] < TUNING.threshold(0.01))
+    assert crossings.sum() / (46 * 40) <= 0.02
+
+
+def test_a_held_series_learns_no_more_than_it_expected() -> None:
+    y, n = calm(800, 1)
+    state, _ = sweep(y, n)
+    level, share = float(state.level[0]), float(state.pn[0] / state.pd[0])
+    for _ in range(40):
+        verdict = score(state, TUNING, EVERYONE, np.array([60.0]), np.array([70.0]), 10)
+        learn(state, TUNING, EVERYONE, np.array([60.0]), np.array([70.0]), verdict, 10, False, np.ones(1, bool))
+    assert state.level[0] <= level * 1.05
+    assert state.pn[0] / state.pd[0] <= share * 1.05
+
+
+def test_an_accepted_level_is_the_new_normal() -> None:
+    y, n = calm(800, 1)
+    state, _ = sweep(np.vstack([y, np.full((30, 1), 40.0)]), np.vstack([n, np.full((30, 1), 50.0)]), held=True)
+    accept_level(state, TUNING, 0, 10)
+    verdict = score(state, TUNING, EVERYONE, np.array([45.0]), np.array([55.0]), 10)
+    assert verdict.mu[0] > 25
+    assert verdict.score[0] < TUNING.threshold(0.01)
+
+
+def test_a_daily_rhythm_is_learned_and_expected() -> None:
+    hours = np.arange(28 * 96) // 4 % 24
+    rate = np.where((hours >= 8) & (hours < 20), 12.0, 1.0)[:, None]
+    rng = np.random.default_rng(3)
+    y = rng.poisson(rate).astype(float)
+    state, _ = sweep(y, y * 3)
+    noon = score(state, TUNING, EVERYONE, np.zeros(1), np.zeros(1), 12).mu[0]
+    night = score(state, TUNING, EVERYONE, np.zeros(1), np.zeros(1), 3).mu[0]
+    assert noon > 5 * night
+
+
+def test_a_series_without_history_must_show_a_thousand_times_more() -> None:
+    y, n = calm(15 * 96, 2)
+    state, _ = sweep(y[: 15 * 96], n[: 15 * 96])
+    fresh, _ = sweep(y[:90], n[:90])
+    assert bars(state, TUNING, EVERYONE, 4.0).tolist() == [4.0, 4.0]
+    assert bars(fresh, TUNING, EVERYONE, 4.0).tolist() == [4.0 + COLD_BAR] * 2
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(900, 3.9823), (300, 4.4594), (60, 5.1584)])
+def test_the_threshold_follows_the_length_of_the_row(seconds: int, expected: float) -> None:
+    assert Tuning(seconds).threshold(0.01) == pytest.approx(expected, abs=1e-4)
+    assert Tuning(seconds).scales[-1] == 3600 // seconds
+
+
+def test_a_forgotten_slot_knows_nothing_and_growth_keeps_the_rest() -> None:
+    state, _ = sweep(*calm(100, 3))
+    old = copy.deepcopy(state)
+    state.grow(10, TUNING)
+    state.forget(np.array([1]))
+    fresh = SpikeState.empty(1, TUNING)
+    for name, array in state.arrays().items():
+        was, new = getattr(old, name), getattr(fresh, name)
+        if name.startswith("ring_"):
+            array, was, new = array.T, was.T, new.T
+        np.testing.assert_array_equal(array[[0, 2]], was[[0, 2]])
+        np.testing.assert_array_equal(array[1], new[0])
+        np.testing.assert_array_equal(array[9], new[0])
+
+
+def test_a_series_takes_less_than_a_kilobyte() -> None:
+    state = SpikeState.empty(1000, TUNING)
+    assert sum(array.nbytes for array in state.arrays().values()) / 1000 < 1024
