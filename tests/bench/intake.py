@@ -24,13 +24,13 @@ from streams.intake.text import clean
 from streams.records import Document, Origin
 from streams.settings import IntakeSettings
 
-SYLLABLES = "ba cor del fen gan hol is jor kel lum mar nor os pra quil ras sel tor ul ven wex yor zan".split()
-VERBS = "falls rises warns cuts opens sues recalls plans reports denies names buys sells halts delays".split()
-FILLERS = (
-    "the company said on Monday that its quarterly results were weaker than analysts expected because demand for new "
-    "products slowed in most markets and costs of energy and freight went up while customers complained about late "
-    "deliveries broken parts and slow support according to people who know the matter and asked not to be named"
-).split()
+SYLLABLES = "ba cor del fen gan hol is jor kel lum mar nor os pra quil ras sel tor ul ven wex yor zan".split()  # noqa: SIM905
+VERBS = "falls rises warns cuts opens sues recalls plans reports denies names buys sells halts delays".split()  # noqa: SIM905
+FILLERS = """
+    the company said on Monday that its quarterly results were weaker than analysts expected because demand for new
+    products slowed in most markets and costs of energy and freight went up while customers complained about late
+    deliveries broken parts and slow support according to people who know the matter and asked not to be named
+    """.split()  # noqa: SIM905
 
 
 def made_up_names(count: int, chance: random.Random) -> list[str]:
