@@ -5,6 +5,7 @@
     kill:MOMENT:N          -9 for this process at the N-th such moment (``MOMENTS``)
     scorer:exit:WORD       the process dies when a text with WORD is scored (as a fault in native code would)
     scorer:raise:WORD      scoring a text with WORD raises
+    slow:WHAT:SECONDS      produce requests, or every other delivery of outputs, take so much longer
     bug:NAME               a known mistake in delivery (``BUGS``), which the verifier has to find
 """
 
@@ -14,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.broker.faults import bugs, moments, scorers
+from tests.broker.faults import bugs, delays, moments, scorers
 
 VARIABLE = "TOCSIN_TEST_FAULTS"
 
@@ -28,6 +29,7 @@ def plant(faults: str) -> None:
     planters: dict[str, Callable[[str, str], None]] = {
         "kill": lambda moment, number: moments.kill_at(moment, int(number)),
         "scorer": scorers.fail_on,
+        "slow": delays.slow_down,
         "bug": lambda name, _: bugs.plant(name),
     }
     for fault in filter(None, faults.split(",")):

@@ -47,10 +47,13 @@ class Note:
     event_ms: int
 
 
-def stream_of_records(seed: int, count: int, *, partitions: int = 4, days: int = 6, name: str = "r") -> Iterator[Note]:
+def stream_of_records(
+    seed: int, count: int, *, partitions: int = 4, days: int = 6, name: str = "r", details: int = 6
+) -> Iterator[Note]:
     """``count`` records in the order of their times, half of them news and half reviews.
 
-    In the bad hours of a day six of ten records complain about the company of the day.
+    In the bad hours of a day six of ten records complain about the company of the day. Texts without ``details``
+    are too short to be recognised as copies of one another: each of them counts.
     """
     dice = random.Random(seed)
     span = days * 96 * QUARTER_MS
@@ -61,11 +64,11 @@ def stream_of_records(seed: int, count: int, *, partitions: int = 4, days: int =
         bad = day >= 2 and 40 <= within // QUARTER_MS < 48 and dice.random() < 0.6
         company = COMPANIES[day % len(COMPANIES)] if bad else dice.choice(COMPANIES)
         lead = dice.choice(NEGATIVE if bad or dice.random() < 0.15 else OTHER)
-        details = " ".join(dice.choices(DETAILS, k=6))
+        rest = " ".join(dice.choices(DETAILS, k=details))
         record: dict[str, Any] = {
             "id": f"{name}{seed}-{number}",
             "published_at": datetime.fromtimestamp(event_ms / 1000, UTC).isoformat().replace("+00:00", "Z"),
-            "text": f"{company}: {lead} {details}.",
+            "text": f"{company}: {lead} {rest}.",
             "lang": "en",
             "source": f"paper-{number % 7}",
         }
