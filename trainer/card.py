@@ -100,9 +100,10 @@ def write_card(
     lines = [
         f"# tocsin release {version}",
         "",
-        "One encoder that reads English news, finance tweets and reviews and says, in one pass: the sentiment of the",
-        "text (negative, neutral, positive), the sentiment toward each entity named in it, its topic among 20 financial",
-        "ones, and an embedding of 384 numbers. Probabilities are calibrated on held-back rows.",
+        "One encoder that reads English news, finance tweets and reviews and says, in one pass: the sentiment",
+        "of the text (negative, neutral, positive), the sentiment toward each entity named in it, its topic",
+        "among 20 financial ones, and an embedding of 384 numbers. Probabilities are calibrated on held-back",
+        "rows.",
         "",
         f"- Base: {base['name']} at {base['revision']} (Apache-2.0), 22.7 million parameters, 6 layers.",
         f"- Trained here: LoRA of rank {recipe['adapter']['rank']} on query, key, value and dense of the layers from "
@@ -111,8 +112,8 @@ def write_card(
         "",
         "## Training",
         "",
-        f"{rows['train']:,} rows ({rows['validation']:,} for validation, {rows['test']:,} for the figures below), split by a",
-        "hash of the normalised text so that copies stay on one side:",
+        f"{rows['train']:,} rows ({rows['validation']:,} for validation, {rows['test']:,} for the figures below),",
+        "split by a hash of the normalised text so that copies stay on one side:",
         "",
         "| set | at most | licence |",
         "|-|-:|-|",
@@ -122,16 +123,18 @@ def write_card(
         ),
         "",
         f"Seed {recipe['seed']}; up to {recipe['epochs']} epochs of batches of {recipe['batch']}, "
-        f"{recipe['max_tokens']} tokens; AdamW, {recipe['rate']:g} (heads {recipe['head_rate']:g}), linear decay; label "
-        f"smoothing {recipe['smoothing']:g}; bfloat16 autocast; at most {recipe['minutes']:g} minutes on two CPU cores.",
+        f"{recipe['max_tokens']} tokens; AdamW, {recipe['rate']:g}",
+        f"(heads {recipe['head_rate']:g}), linear decay; label smoothing {recipe['smoothing']:g}; bfloat16 autocast; "
+        f"at most {recipe['minutes']:g} minutes on two CPU cores.",
         "",
         "```",
         f"tocsin train --data DATA --version {version}",
         f"tocsin eval {version} DATA",
         "```",
         "",
-        "Sentiment has two heads: one learnt from finance tweets, whose labels are the direction of a price, one from all",
-        "other sets, whose labels are tone. A gate, trained to tell the two kinds of text apart, mixes their logits.",
+        "Sentiment has two heads: one learnt from finance tweets, whose labels are the direction of a price, one",
+        "from all other sets, whose labels are tone. A gate, trained to tell the two kinds of text apart, mixes",
+        "their logits.",
         f"Temperatures: sentiment {temperatures['sentiment']:.3f}, entities {temperatures['entities']:.3f}, "
         + ", ".join(f"{name} {value:.3f}" for name, value in temperatures["topics"].items())
         + ".",

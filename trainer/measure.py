@@ -168,7 +168,7 @@ def questions(answers: Iterable[Answer]) -> dict[str, Question]:
 
 
 def summary(asked: Mapping[str, Question]) -> dict[str, Any]:
-    """Accuracy, macro-F1 and calibration error per question; ``score`` is the mean macro-F1, which training selects by."""
+    """Accuracy, macro-F1 and ECE per question; training selects by ``score``, the mean macro-F1."""
     report: dict[str, Any] = {}
     for key, question in asked.items():
         whole = figures(softmax(question.scores), question.labels, question.names, polar=question.polar)

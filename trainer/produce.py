@@ -36,6 +36,7 @@ def run(
     sources: dict[str, int] | None = None,
     recipe: Recipe | None = None,
     fraction: float = 1.0,
+    base: Path | None = None,
     now: datetime | None = None,
 ) -> Path:
     """What ``tocsin train`` does: train on the sets under ``data`` and publish release ``version``.
@@ -48,21 +49,30 @@ def run(
         ModelError: the base encoder is missing, or the version exists with other content.
     """
     check_version(version)
-    checkpoint = finetune.run(data, work / "checkpoint", sources=sources, recipe=recipe, fraction=fraction)
-    parts = ship(data, checkpoint, work / "parts", version=version, now=now)
+    base = base or find_base()
+    checkpoint = finetune.run(data, work / "checkpoint", sources=sources, recipe=recipe, fraction=fraction, base=base)
+    parts = ship(data, checkpoint, work / "parts", version=version, base=base, now=now)
     shelf = Registry(registry)
     with shelf.staging() as staged:
-        assemble(parts, find_base(), staged)
+        assemble(parts, base, staged)
         return shelf.publish(staged, reason="trained", now=now)
 
 
-def ship(data: Path, checkpoint: Path, target: Path, *, version: str, now: datetime | None = None) -> Path:
+def ship(
+    data: Path,
+    checkpoint: Path,
+    target: Path,
+    *,
+    version: str,
+    base: Path | None = None,
+    now: datetime | None = None,
+) -> Path:
     """Calibrate and judge a checkpoint, and write the parts of its release into ``target``, proven by parity.
 
     Raises:
         ParityError: the assembled release says something else than the network; the parts are not to be used.
     """
-    base = find_base()
+    base = base or find_base()
     training = read_training(checkpoint)
     recipe = training["recipe"]
     network, _, _ = dense_network(checkpoint, base)

@@ -1,0 +1,147 @@
+"""Aliases move in one step, every move is remembered, and a bad release moves nothing."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from models.errors import CorruptReleaseError, RegistryError, ReleaseError
+from models.registry import Registry
+from tests.models.tiny import build_tiny_release
+
+NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def three(registry: Registry) -> Registry:
+    build_tiny_release(registry.root, "second")
+    build_tiny_release(registry.root, "third")
+    return registry
+
+
+def test_an_empty_place_is_an_empty_registry(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "nowhere")
+    assert registry.versions() == []
+    assert registry.aliases() == {}
+    assert registry.history() == []
+    with pytest.raises(RegistryError, match="there are: none"):
+        registry.resolve("champion")
+
+
+def test_promotion_makes_a_champion_and_remembers_the_previous(three: Registry) -> None:
+    three.promote("tiny")
+    three.promote("second", reason="better", now=NOON)
+    assert three.aliases() == {"champion": "second", "previous": "tiny"}
+    assert three.resolve("champion") == three.root / "second"
+    last = three.history()[-1]
+    assert (last["what"], last["from"], last["to"], last["why"]) == ("promote", "tiny", "second", "better")
+    assert last["at"] == "2026-01-02T12:00:00+00:00"
+
+
+def test_a_promoted_candidate_is_no_longer_one(three: Registry) -> None:
+    three.promote("tiny")
+    three.nominate("second")
+    assert three.resolve("candidate").name == "second"
+    three.promote("candidate")
+    assert three.aliases() == {"champion": "second", "previous": "tiny"}
+
+
+def test_promoting_the_champion_again_changes_nothing(three: Registry) -> None:
+    three.promote("tiny")
+    events = three.history()
+    three.promote("champion")
+    assert three.history() == events
+
+
+def test_rolling_back_twice_goes_further_back_and_never_forward(three: Registry) -> None:
+    for version in ("tiny", "second", "third"):
+        three.promote(version)
+    assert three.rollback() == "second"
+    assert three.rollback() == "tiny"
+    with pytest.raises(RegistryError, match="no previous"):
+        three.rollback()
+    assert three.resolve("champion").name == "tiny"
+
+
+def test_a_damaged_release_cannot_be_promoted_and_the_champion_stays(three: Registry) -> None:
+    three.promote("tiny")
+    graph = three.root / "second" / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+    with pytest.raises(CorruptReleaseError):
+        three.promote("second")
+    assert three.aliases() == {"champion": "tiny"}
+
+
+def test_a_release_under_a_foreign_name_does_not_verify(registry: Registry) -> None:
+    (registry.root / "tiny").rename(registry.root / "renamed")
+    with pytest.raises(ReleaseError, match="calls itself tiny"):
+        registry.verify("renamed")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../registry/tiny", ".staging-x", "champion"])
+def test_a_name_cannot_lead_out_of_the_registry(registry: Registry, name: str) -> None:
+    with pytest.raises(RegistryError):
+        registry.resolve(name)
+
+
+def test_a_broken_alias_file_is_an_error_and_not_an_empty_one(registry: Registry) -> None:
+    for text in ("{", "[]", '{"champion": 3}', '{"someone": "tiny"}'):
+        (registry.root / "aliases.json").write_text(text)
+        with pytest.raises(RegistryError):
+            registry.aliases()
+
+
+def test_a_half_written_release_is_not_seen(registry: Registry) -> None:
+    with registry.staging() as staged:
+        (staged / "model.onnx").write_bytes(b"half")
+        assert registry.versions() == ["tiny"]
+        with pytest.raises(CorruptReleaseError):
+            registry.publish(staged)
+    assert sorted(path.name for path in registry.root.iterdir() if path.is_dir()) == ["tiny"]
+
+
+def test_a_version_is_written_once(registry: Registry, tmp_path: Path) -> None:
+    same = build_tiny_release(tmp_path / "elsewhere")
+    assert registry.publish(same) == registry.root / "tiny"
+    other = build_tiny_release(tmp_path / "other")
+    (other / "manifest.json").unlink()
+    (other / "NOTICE").write_text("changed")
+    from models.release import read_manifest, write
+
+    write(other, read_manifest(registry.root / "tiny"))
+    with pytest.raises(RegistryError, match="never change"):
+        registry.publish(other)
+
+
+def test_a_line_cut_short_by_a_crash_swallows_no_event(three: Registry) -> None:
+    three.promote("tiny")
+    with (three.root / "events.jsonl").open("a") as file:
+        file.write('{"at": "2026-')
+    three.promote("second")
+    assert [event["to"] for event in three.history()] == ["tiny", "second"]
+
+
+def _promote_often(root: str, version: str, times: int) -> None:
+    registry = Registry(root)
+    for _ in range(times):
+        registry.promote(version)
+
+
+def test_processes_that_promote_at_once_leave_a_whole_alias_file_and_every_event(three: Registry) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_promote_often, args=(str(three.root), name, 10)) for name in ("second", "third")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    champion, moves = None, three.history()
+    for event in moves:
+        assert event["from"] == champion
+        champion = event["to"]
+    assert three.aliases()["champion"] == champion
+    assert all(json.dumps(event) for event in moves)
