@@ -101,6 +101,14 @@ def decode(value: bytes | None, longest: int) -> tuple[RawRecord, bool]:
         raise Refused(Rejection("decode", "NotJson", str(exc)[:300])) from exc
 
 
+def id_of(value: bytes) -> str | int | None:
+    """The id that a record gives itself, in its own type, also where the record is otherwise unusable."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        known = _only_id.decode(LONE_SURROGATE.sub(_replace_lone, value) if b"\\u" in value else value).id
+        return None if known == "" else known
+    return None
+
+
 def _checked_utf8(value: bytes) -> bytes:
     try:
         value.decode("utf-8")
@@ -130,7 +138,5 @@ def _wrong_type(value: bytes, problem: str) -> Rejection:
     field = path.rstrip("`").lstrip(".")
     if not field:
         return Rejection("decode", "NotAnObject", message)
-    known = None
-    with suppress(msgspec.DecodeError):
-        known = _only_id.decode(value).id
+    known = id_of(value)
     return Rejection("validate", "WrongType", f"{field}: {message}", None if known is None else str(known)[:200])
