@@ -13,8 +13,11 @@ import structlog
 
 from streams.settings import LogSettings
 
-QUIET = ("aiokafka", "faust", "mode", "kafka", "asyncio", "aiohttp.access")
+QUIET = ("aiokafka", "faust", "mode", "asyncio", "aiohttp.access")
 """Libraries that narrate at info level what our own logs say once."""
+
+SILENT = ("kafka",)
+"""kafka-python logs every step of every retry as an error; what comes of it, our own errors say."""
 
 
 def configure(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
@@ -52,6 +55,8 @@ def configure(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
     root.setLevel(settings.level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING if settings.level != "debug" else logging.DEBUG)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL if settings.level != "debug" else logging.DEBUG)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

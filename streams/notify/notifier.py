@@ -130,11 +130,19 @@ async def _read(
                 courier.report()
         if now - checked >= CHECK_SECONDS:
             checked = now
-            health.hold("broker", await asyncio.to_thread(inbox.check))
+            _hold_broker(health, await asyncio.to_thread(inbox.check))
         if now - pruned >= PRUNE_SECONDS:
             pruned = now
             outbox.prune(_now_ms())
         health.beat()
+
+
+def _hold_broker(health: Health, answers: bool) -> None:
+    if health.conditions["broker"] and not answers:
+        log.warning("the broker does not answer, waiting for it")
+    elif answers and not health.conditions["broker"]:
+        log.info("the broker answers")
+    health.hold("broker", answers)
 
 
 async def _together(work: list[Coroutine[Any, Any, None]], couriers: list[Courier], stopping: asyncio.Event) -> None:

@@ -90,7 +90,10 @@ def test_what_stands_is_the_last_state_of_incidents_without_mail(outbox: Outbox,
     assert list(outbox.standing("w", 0)) == []
     while (delivery := outbox.due("w", 1000)) is not None:
         outbox.mark_sent(delivery)
-    assert {(one.alert_id, one.state) for one in outbox.standing("w", 0)} == {("a1", "recovering"), ("done", "resolved")}
+    assert {(one.alert_id, one.state) for one in outbox.standing("w", 0)} == {
+        ("a1", "recovering"),
+        ("done", "resolved"),
+    }
     assert {one.alert_id for one in outbox.standing("w", 1001)} == {"a1"}
 
 
