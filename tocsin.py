@@ -7,8 +7,8 @@ The command line: each verb reads its options and calls one function of ``stream
 from __future__ import annotations
 
 import enum
-import importlib.util
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -333,12 +333,9 @@ def bench(
     if not name.isidentifier() or not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("[a-z]*.py"))) or "none: benchmarks come with a checkout"
         raise InputError(f"there is no benchmark {name!r}; there are: {known}")
-    spec = importlib.util.spec_from_file_location(f"tests.bench.{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    leave(module.main(context.args))
+    sys.path.insert(0, str(folder.parent.parent))  # benchmarks import from `tests` and `deploy`
+    sys.argv = [str(path), *context.args]
+    runpy.run_path(str(path), run_name="__main__")
 
 
 def main() -> None:
