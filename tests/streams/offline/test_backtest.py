@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.errors import InputError
+from streams.offline.backtest import run
+from streams.offline.ordered import in_event_order
+from streams.settings import ScoringSettings, Settings
+from tests.streams.watch.newsroom import MONDAY, Voice, scored
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tiny_registry: Path) -> Settings:
+    return Settings(scoring=ScoringSettings(registry=str(tiny_registry)))
+
+
+def line(at: datetime, text: str, **more: object) -> str:
+    return json.dumps({"text": text, "published_at": at.isoformat(), "entities": [{"name": "Contoso"}], **more})
+
+
+@pytest.fixture(scope="module")
+def history() -> list[str]:
+    """Three calm days, then an hour in which everybody complains."""
+    rng = random.Random(5)
+    calm = ["opens a new office", "names a new director", "meets analysts", "angry customers wait", "wins an award"]
+    lines = [
+        line(START + timedelta(minutes=4 * i), f"Contoso {rng.choice(calm)} {i}", source="wire") for i in range(1080)
+    ]
+    crisis = START + timedelta(days=2, hours=20)
+    lines += [
+        line(
+            crisis + timedelta(seconds=20 * i), f"Contoso recall {i}: crash, fire, lawsuit filed", source="<b>blog</b>"
+        )
+        for i in range(80)
+    ]
+    return lines
+
+
+def replay(settings: Settings, tmp_path: Path, lines: list[str], **more: object) -> list[dict[str, object]]:
+    source, target = tmp_path / "in.jsonl", tmp_path / "alerts.jsonl"
+    source.write_text("\n".join(lines) + "\n")
+    assert run(settings, source, target, **more) == 0  # type: ignore[arg-type]
+    return [json.loads(row) for row in target.read_text().splitlines()]
+
+
+def test_a_flood_of_furious_documents_rings_with_evidence(
+    settings: Settings, tmp_path: Path, history: list[str]
+) -> None:
+    alerts = replay(settings, tmp_path, history)
+    firing = [a for a in alerts if a["state"] == "firing" and str(a["series"]).lower() == "entity:contoso"]
+    assert firing[0]["starts_at"] == "2024-01-03T20:00:00Z"
+    assert firing[0]["exemplars"]
+    assert "recall" in firing[0]["exemplars"][0]["title"]  # type: ignore[index]
+    assert len({a["transition_id"] for a in alerts}) == len(alerts)
+
+
+def test_the_order_of_the_lines_changes_only_their_numbers(
+    settings: Settings, tmp_path: Path, history: list[str]
+) -> None:
+    shuffled = list(history)
+    random.Random(2).shuffle(shuffled)
+    told = [replay(settings, tmp_path, lines) for lines in (history, shuffled)]
+    for alerts in told:
+        for alert in alerts:
+            for exemplar in alert["exemplars"]:  # type: ignore[attr-defined]
+                del exemplar["origin"]
+    assert told[0] == told[1]
+    assert told[0]
+
+
+def test_bad_lines_are_counted_and_passed_over(
+    settings: Settings, tmp_path: Path, history: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = ["{not json", json.dumps({"text": "no time"}), ""]
+    assert replay(settings, tmp_path, bad + history) != []
+    assert "1160 documents, 3 errors" in capsys.readouterr().err
+
+
+def test_a_smaller_budget_rings_no_more_often(settings: Settings, tmp_path: Path, history: list[str]) -> None:
+    strict = {a["alert_id"] for a in replay(settings, tmp_path, history, budget=1e-6)}
+    alerts = replay(settings, tmp_path, history, budget=1e-6)
+    assert all(float(str(a["threshold"])) > 7.9 for a in alerts)
+    assert len(strict) <= len({a["alert_id"] for a in replay(settings, tmp_path, history)})
+
+
+@pytest.mark.parametrize("budget", [0.0, -1.0, 11.0])
+def test_an_impossible_budget_is_refused(settings: Settings, tmp_path: Path, budget: float) -> None:
+    with pytest.raises(InputError, match="budget"):
+        run(settings, tmp_path / "in.jsonl", tmp_path / "out.jsonl", budget)
+
+
+def test_the_report_shows_the_incident_and_escapes_what_documents_say(
+    settings: Settings, tmp_path: Path, history: list[str]
+) -> None:
+    page = tmp_path / "report.html"
+    replay(settings, tmp_path, history, report=page)
+    text = page.read_text()
+    assert "<svg" in text
+    assert "2024-01-03T20:00:00Z" in text
+    assert "<b>blog" not in text
+    assert "<script" not in text
+    assert "http" not in text.replace("xmlns", ""), "nothing is fetched"
+
+
+def test_an_empty_file_gives_an_empty_output_and_a_page_that_says_so(settings: Settings, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert replay(settings, tmp_path, [], report=page) == []
+    assert "Nothing rang" in page.read_text()
+
+
+@pytest.mark.parametrize("run_length", [1, 7, 1000])
+def test_sorting_on_disk_gives_what_sorting_in_memory_gives(run_length: int) -> None:
+    rng = random.Random(1)
+    documents = [scored(Voice(MONDAY + rng.randrange(50)), offset) for offset in range(300)]
+    expected = sorted(documents, key=lambda document: (document.event_ms, document.origin))
+    assert list(in_event_order(documents, run_length)) == expected
+
+
+def test_long_texts_do_not_wait_on_disk() -> None:
+    document = msgspec.structs.replace(scored(Voice(MONDAY), 0), text="long " * 2000)
+    assert len(next(in_event_order([document])).text) == 640
