@@ -17,7 +17,7 @@ from streams.notify.outbox import Arrival, Outbox
 from streams.notify.sinks import Alertmanager, Outcome, Webhook, session
 from streams.records import Alert
 from streams.settings import AlertmanagerSettings, NotifySettings, WebhookSettings
-from tests.streams.notify.conftest import Server
+from tests.streams.notify.receiving import Server
 
 Make = Callable[..., Alert]
 

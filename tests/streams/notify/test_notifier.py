@@ -23,7 +23,7 @@ from streams.operate.embedded import EmbeddedBroker, on_embedded
 from streams.records import Alert, encode
 from streams.settings import NotifySettings, Settings, WebhookSettings
 from streams.web import Health
-from tests.streams.notify.conftest import Server
+from tests.streams.notify.receiving import Server
 
 Make = Callable[..., Alert]
 

@@ -19,7 +19,7 @@ from streams.notify import sinks as module
 from streams.notify.sinks import LARGEST_BODY, Alertmanager, Console, Webhook, session, sinks
 from streams.records import Alert
 from streams.settings import AlertmanagerSettings, NotifySettings, Settings, WebhookSettings
-from tests.streams.notify.conftest import Server
+from tests.streams.notify.receiving import Server
 
 Make = Callable[..., Alert]
 
