@@ -88,8 +88,10 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 if not isinstance(row, dict):
                     raise InputError(f"{path}, line {number}: not a JSON object")
                 yield number, row
-    except (OSError, ValueError) as exc:
-        raise InputError(f"{path}, line {number + 1}: {exc}") from exc
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc}") from exc
+    except ValueError as exc:
+        raise InputError(f"{path}, line {number}: {exc}") from exc
 
 
 def _entities(companies: Iterable[list[Mapping[str, Any]]]) -> Iterator[Entity]:
