@@ -106,6 +106,23 @@ class Outputs:
                 f"{len(pending)} of {len(sends)} partitions did not acknowledge within {self._seconds:g} s"
             )
 
+    async def deliver_one(self, output: Output) -> int:
+        """Send one record, wait for its acknowledgement and say at which offset it lies.
+
+        Raises:
+            DeliveryError: it was not acknowledged.
+        """
+        producer = self._running()
+        topic, partition, key, value, headers = output
+        try:
+            acknowledgement = await producer.send(topic, value, key, partition, headers=list(headers))
+            done, _ = await asyncio.wait({acknowledgement}, timeout=self._seconds)
+            if not done:
+                raise DeliveryError(f"{topic}-{partition} did not acknowledge within {self._seconds:g} s")
+            return int(acknowledgement.result().offset)
+        except KafkaError as exc:
+            raise DeliveryError(f"{topic}-{partition} refused a record: {exc!r}") from exc
+
     async def _send_all(self, topic: str, partition: int, outputs: list[Output]) -> None:
         producer = self._running()
         acknowledgements = []
