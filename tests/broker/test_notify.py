@@ -135,20 +135,19 @@ async def test_kills_in_mid_send_repeat_at_most_one_each_and_lose_none(
     async with receiving() as server:
         for number in range(60):
             notifier.publish(*story(number))
-        for _ in range(KILLS):
+        for place in range(KILLS):
             notifier.start(server.url)
-            # The request that the server leaves unanswered is the one the notifier has in hand when it dies.
-            server.script = [200] * chance.randrange(12) + ["silent"]
-            before = len(server.requests) + len(server.script)
-            await server.until(before)
+            # The notifier has one request in hand when it dies: taken and not answered, or not even taken.
+            server.script = [200] * chance.randrange(12) + ["silent" if place % 2 else "unheard"]
+            await server.until(len(server.requests) + server.unheard + len(server.script))
             assert notifier.end(signal.SIGKILL) == -signal.SIGKILL
         notifier.start(server.url)
         while not wanted <= set(server.transitions()):
-            await server.until(len(server.requests) + 1)
+            await server.until(len(server.requests) + server.unheard + 1)
         assert notifier.end(signal.SIGTERM) == 0, notifier.log.read_text()
     times = Counter(server.transitions())
     assert set(times) == wanted
-    assert sum(times.values()) - len(wanted) <= KILLS
+    assert 1 <= sum(times.values()) - len(wanted) <= KILLS // 2, "what the dying one had delivered, and no more"
     assert in_order(server), "no incident is told out of order"
     assert notifier.owed() == 0
 
@@ -167,7 +166,7 @@ async def test_kills_at_any_moment_lose_none(kafka: str, new_notifier: Callable[
             assert notifier.end(signal.SIGKILL) == -signal.SIGKILL
         notifier.start(server.url)
         while not wanted <= set(server.transitions()):
-            await server.until(len(server.requests) + 1)
+            await server.until(len(server.requests) + server.unheard + 1)
         assert notifier.end(signal.SIGTERM) == 0, notifier.log.read_text()
     times = Counter(server.transitions())
     assert set(times) == wanted

@@ -61,10 +61,15 @@ class Request:
 
 @dataclass
 class Server:
-    """What came in, and how it is answered: ``script`` is used up first, then ``behaviour``."""
+    """What came in, and how it is answered: ``script`` is used up first, then ``behaviour``.
+
+    A status, or ``silent`` (taken, never answered), ``unheard`` (neither taken nor answered, only counted in
+    ``unheard``), ``hang up`` (taken, and the connection cut).
+    """
 
     url: str = ""
     requests: list[Request] = field(default_factory=list)
+    unheard: int = 0
     behaviour: int | str = 200
     script: list[int | str] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -72,11 +77,14 @@ class Server:
 
     async def handle(self, request: web.Request) -> web.Response:
         arrived = Request(request.path, dict(request.headers), await request.read())
-        async with self.changed:
-            self.requests.append(arrived)
-            self.changed.notify_all()
         behaviour = self.script.pop(0) if self.script else self.behaviour
-        if behaviour == "silent":
+        async with self.changed:
+            if behaviour == "unheard":
+                self.unheard += 1
+            else:
+                self.requests.append(arrived)
+            self.changed.notify_all()
+        if behaviour in ("silent", "unheard"):
             await self.silence.wait()
         if behaviour == "hang up":
             assert request.transport is not None
@@ -87,9 +95,9 @@ class Server:
         return web.Response(status=behaviour, headers=headers, text="secret-path not \x1b[2J welcome" * 500)
 
     async def until(self, count: int) -> list[Request]:
-        """Wait until ``count`` requests have come in."""
+        """Wait until ``count`` requests have come in, unheard ones included."""
         async with self.changed:
-            await asyncio.wait_for(self.changed.wait_for(lambda: len(self.requests) >= count), 30)
+            await asyncio.wait_for(self.changed.wait_for(lambda: len(self.requests) + self.unheard >= count), 30)
         return self.requests
 
     def transitions(self) -> list[str]:
