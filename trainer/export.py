@@ -97,7 +97,7 @@ def dense_network(checkpoint: Path, base: Path) -> tuple[Network, dict[str, NDAr
 def export_graph(network: Network) -> onnx.ModelProto:
     """The dense network as an ONNX model with dynamic batch, length and number of entities."""
     example = (
-        torch.randint(1000, 2000, (3, 16)),
+        torch.full((3, 16), 5),
         torch.ones(3, 16, dtype=torch.long),
         torch.tensor([[[1, 3], [4, 6], [0, 0]]] * 3),
     )

@@ -139,6 +139,7 @@ def answer(network: Network, encoded: Sequence[Encoded], size: int = 128) -> lis
             said = network(batch.ids, batch.mask, batch.spans)
             topics = {name: logits.double().numpy() for name, logits in said.topics.items()}
             sentiment, toward = said.sentiment.double().numpy(), said.entities.double().numpy()
+            heads = {"price": said.price.double().numpy(), "tone": said.tone.double().numpy()}
             for at, row in enumerate(rows):
                 named = tuple(
                     None if span is None else toward[at, column] for column, span in enumerate(encoded[row].spans)
@@ -149,6 +150,7 @@ def answer(network: Network, encoded: Sequence[Encoded], size: int = 128) -> lis
                         {name: logits[at] for name, logits in topics.items()},
                         sentiment[at],
                         named,
+                        {name: logits[at] for name, logits in heads.items()},
                     )
                 )
     return answers

@@ -6,7 +6,7 @@ Pure: arrays in, numbers out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -117,13 +117,15 @@ def interval(probs: Floats, labels: Ints, *, seed: int = 0, rounds: int = 500) -
 class Answer:
     """What was said about one example: scores [k] per taxonomy, [3] for the document, [3] per labelled entity.
 
-    Scores are logits or log-probabilities; an entity that no token stands for is ``None``.
+    Scores are logits or log-probabilities; an entity that no token stands for is ``None``. ``heads`` holds
+    the logits of either sentiment head alone, where the network was asked and not a release.
     """
 
     example: Example
     topics: dict[str, Floats]
     sentiment: Floats
     entities: tuple[Floats | None, ...]
+    heads: dict[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 from models.assembly import assemble
 from models.base import REPOSITORY, REVISION, find_base
@@ -21,8 +21,7 @@ from trainer.batches import encode
 from trainer.data import Example
 from trainer.export import check_parity, dense_network, read_training, write_parts
 from trainer.finetune import Recipe, answer, gather
-from trainer.measure import Question, figures, fit_temperature, questions, softmax
-from trainer.network import Network
+from trainer.measure import Answer, Floats, Question, figures, fit_temperature, questions, softmax
 
 PARITY_TEXTS = 512
 
@@ -78,11 +77,10 @@ def ship(
     network, _, _ = dense_network(checkpoint, base)
     tokenizer = open_tokenizer(checkpoint / "tokenizer.json")
     rows = gather(data, training["sources"], recipe["seed"])
-    held = encode(rows["validation"], tokenizer, recipe["max_tokens"])
-    asked = questions(answer(network, held))
-    temperatures = fit_temperatures(asked)
+    held = answer(network, encode(rows["validation"], tokenizer, recipe["max_tokens"]))
+    temperatures = fit_temperatures(questions(held))
     tested = questions(answer(network, encode(rows["test"], tokenizer, recipe["max_tokens"])))
-    metrics = {"test": judge(tested, temperatures), "heads": compare_heads(network, held, asked)}
+    metrics = {"test": judge(tested, temperatures), "heads": compare_heads(held)}
     origin = {"name": REPOSITORY, "revision": REVISION}
     told = {"sentiment": temperatures.sentiment, "entities": temperatures.entities, "topics": temperatures.topics}
     sets = tuple(training["sources"])
@@ -108,8 +106,8 @@ def fit_temperatures(asked: dict[str, Question]) -> Temperatures:
     def fitted(chosen: list[Question]) -> float:
         if not chosen:
             return 1.0
-        scores = torch.cat([torch.from_numpy(question.scores) for question in chosen]).numpy()
-        labels = torch.cat([torch.from_numpy(question.labels) for question in chosen]).numpy()
+        scores = np.concatenate([question.scores for question in chosen])
+        labels = np.concatenate([question.labels for question in chosen])
         return round(fit_temperature(scores, labels), 4)
 
     def ending(suffix: str) -> list[Question]:
@@ -137,35 +135,21 @@ def judge(asked: dict[str, Question], temperatures: Temperatures) -> dict[str, A
     return report
 
 
-def compare_heads(network: Network, held: list[Any], gated: dict[str, Question]) -> dict[str, dict[str, float]]:
+def compare_heads(answers: list[Answer]) -> dict[str, dict[str, float]]:
     """Accuracy of the document's sentiment per set by either head alone, their mean, and the gate."""
+    ways: dict[str, Callable[[Answer], Floats]] = {
+        "price": lambda said: said.heads["price"],
+        "tone": lambda said: said.heads["tone"],
+        "mean": lambda said: (said.heads["price"] + said.heads["tone"]) / 2,
+        "gate": lambda said: said.sentiment,
+    }
     found: dict[str, dict[str, float]] = {}
-    ways = {"price": 50.0, "tone": -50.0, "mean": 0.0}
-    for how in (*ways, "gate"):
-        if how == "gate":
-            asked = gated
-        else:
-            with _forced_gate(network, ways[how]):
-                asked = questions(answer(network, held))
-        for key, question in asked.items():
+    for how, logits in ways.items():
+        for key, question in questions(replace(said, sentiment=logits(said)) for said in answers).items():
             if key.endswith("/sentiment"):
                 whole = figures(softmax(question.scores), question.labels, question.names, polar=question.polar)
                 found.setdefault(key, {})[how] = whole["accuracy"]
     return found
-
-
-@contextmanager
-def _forced_gate(network: Network, bias: float) -> Iterator[None]:
-    weight, old = network.gate.weight.detach().clone(), network.gate.bias.detach().clone()
-    with torch.no_grad():
-        network.gate.weight.zero_()
-        network.gate.bias.fill_(bias)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            network.gate.weight.copy_(weight)
-            network.gate.bias.copy_(old)
 
 
 def parity_texts(examples: list[Example]) -> list[str]:

@@ -1,0 +1,96 @@
+"""Rows keep their meaning, splits do not leak, and what cannot be read is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.labels import FINANCE, SENTIMENTS
+from tests.trainer.sets import write_rows, write_sets
+from trainer.data import Example, normalised, part_of, parts, read_rows, read_set, sample
+from trainer.errors import DataError
+
+
+def test_copies_of_a_text_fall_on_one_side_of_the_split() -> None:
+    for number in range(300):
+        text = f"Acme beats estimates, story {number}"
+        copies = (f"{text} https://t.co/{number}", text.upper(), text.replace(",", " -"), f"  {text}!!")
+        assert {part_of(copy) for copy in copies} == {part_of(text)}
+
+
+def test_a_tenth_of_the_texts_is_held_back() -> None:
+    rows = [Example(f"story number {number}", "x") for number in range(4_000)]
+    split = parts(rows)
+    assert sum(map(len, split.values())) == 4_000
+    assert 120 < len(split["validation"]) < 280
+    assert 120 < len(split["test"]) < 280
+
+
+def test_normalising_keeps_letters_and_digits_of_every_script() -> None:
+    assert normalised("Ünïcode, 株価 42% https://a.b/c?d #tag") == "ünïcode 株価 42 tag"
+
+
+def test_a_set_is_read_with_its_labels(tmp_path: Path) -> None:
+    root = write_sets(tmp_path)
+    topic = read_set(root, "twitter_fin_news_topic")[0]
+    assert topic.sentiment is None
+    assert FINANCE[dict(topic.topics)["finance"]] in ("Earnings", "IPO", "Energy | Oil")
+    tweet = read_set(root, "twitter_fin_news_sentiment")[0]
+    assert (tweet.head, tweet.topics) == ("price", ())
+    headlines = read_set(root, "sentfin")
+    mixed = next(example for example in headlines if example.mixed)
+    assert mixed.sentiment is None
+    assert len(mixed.entities) == 2
+    assert {mixed.text[entity.start : entity.end] for entity in mixed.entities} <= set(mixed.text.split())
+
+
+def test_repeats_are_read_once(tmp_path: Path) -> None:
+    rows = [{"text": "Good phone!", "sentiment": "positive"}, {"text": "good phone", "sentiment": "negative"}]
+    write_rows(tmp_path / "newsmtsc" / "train.jsonl.gz", rows)
+    (example,) = read_set(tmp_path, "newsmtsc")
+    assert example.sentiment == SENTIMENTS.index("positive")
+
+
+def test_a_name_is_found_as_a_word_and_not_inside_one(tmp_path: Path) -> None:
+    row = {"text": "Capital gains at ITA, ita says", "entities": [{"name": "ita", "sentiment": "negative"}]}
+    missing = {"text": "nobody here", "entities": [{"name": "ITA", "sentiment": "negative"}]}
+    write_rows(tmp_path / "sentfin" / "train.jsonl.gz", [row, missing])
+    (example,) = read_set(tmp_path, "sentfin")
+    assert example.text[example.entities[0].start : example.entities[0].end] == "ITA"
+
+
+@pytest.mark.parametrize(
+    "row", [{"topic": "IPO"}, {"text": "x", "topic": "Weather"}, {"text": "x", "sentiment": "angry"}, ["text"]]
+)
+def test_a_row_that_cannot_be_read_is_an_error(tmp_path: Path, row: object) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError):
+        read_rows(path)
+
+
+def test_own_rows_may_carry_any_labels(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    rows = [
+        {"text": "Acme files", "topic": "IPO", "sentiment": "neutral", "head": "price"},
+        {"text": "Bad Acme", "entities": [{"name": "Acme", "start": 4, "end": 8, "sentiment": "negative"}]},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    first, second = read_rows(path)
+    assert (first.source, first.head, first.topics) == ("mine", "price", (("finance", FINANCE.index("IPO")),))
+    assert second.entities[0].sentiment == 0
+
+
+def test_unknown_and_missing_sets_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no reader"):
+        read_set(tmp_path, "weather")
+    with pytest.raises(DataError, match="there is no"):
+        read_set(tmp_path, "sentfin")
+
+
+def test_a_sample_is_the_same_for_a_seed() -> None:
+    rows = [Example(str(number), "x") for number in range(50)]
+    assert sample(rows, 10, 1) == sample(rows, 10, 1) != sample(rows, 10, 2)
+    assert sample(rows, 100, 1) == rows

@@ -1,0 +1,214 @@
+"""Training, from rows to a release that serves: on an encoder of 32 units, in seconds, without the public sets."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.registry import Registry
+from models.scorer import Scorer
+from models.text import open_tokenizer, write_rules
+from tests.trainer.sets import write_base, write_sets
+from trainer import evaluate, finetune, produce
+from trainer.batches import MISSING, collate, encode, grouped
+from trainer.data import EntityLabel, Example
+from trainer.errors import ExportError, ParityError
+from trainer.export import check_parity, dense_network, empty
+from trainer.finetune import Recipe, loss_of
+from trainer.network import Adapter, Network, build, load_lora, lora_matrices
+
+SOURCES = {"twitter_fin_news_topic": 1_000, "twitter_fin_news_sentiment": 1_000, "sentfin": 1_000}
+RECIPE = Recipe(
+    epochs=6, batch=16, rate=4e-3, head_rate=1e-2, max_tokens=32, adapter=Adapter(rank=4, alpha=8, frozen_layers=1)
+)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sets(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def work(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whole run: checkpoint, parts, and a registry with the release."""
+    place = tmp_path_factory.mktemp("work")
+    produce.run(data, place, place / "registry", version="t-1", sources=SOURCES, recipe=RECIPE, base=base)
+    return place
+
+
+def network_of(base: Path, adapter: Adapter | None = RECIPE.adapter, seed: int = 1) -> Network:
+    return build(base, {"finance": 20}, adapter, seed=seed)
+
+
+def batch_of(base: Path, tmp_path: Path, *examples: Example):
+    write_rules(base / "tokenizer.json", tmp_path / "tokenizer.json")
+    encoded = encode(examples, open_tokenizer(tmp_path / "tokenizer.json"), 32)
+    return collate(encoded, range(len(encoded)), ("finance",))
+
+
+def test_the_trained_release_serves_what_it_was_taught(work: Path) -> None:
+    scorer = Scorer.load(Registry(work / "registry").resolve("t-1"))
+    text = "Acme awful , Globex excellent"
+    scores = scorer.score(["$Acme terrible quarter", "$Hooli great week", text], [[], [], [(0, 4), (13, 19)]])
+    assert scores.sentiment[:2].argmax(1).tolist() == [0, 2]
+    assert scores.entities[2].argmax(1).tolist() == [0, 2]
+    assert scores.embedding.shape == (3, 32)
+
+
+def test_training_leaves_a_log_and_a_card_with_figures(work: Path) -> None:
+    lines = [json.loads(line) for line in (work / "checkpoint" / "log.jsonl").read_text().splitlines()]
+    epochs = [line["validation"]["score"] for line in lines if "validation" in line]
+    assert len(epochs) == RECIPE.epochs
+    assert max(epochs) > epochs[0]
+    card = (work / "parts" / "README.md").read_text()
+    assert "sentfin/entities:mixed" in card
+    assert "MIT" in (work / "parts" / "NOTICE").read_text()
+    manifest = Registry(work / "registry").manifest("t-1")
+    assert manifest.metrics["test"]["sentfin/entities"]["accuracy"] > 0.6
+    assert [entry["name"] for entry in manifest.data] == list(SOURCES)
+
+
+def test_the_shipped_graph_carries_no_weights(work: Path) -> None:
+    graph = onnx.load_model_from_string((work / "parts" / "graph.onnx").read_bytes())
+    assert sum(len(held.raw_data) for held in graph.graph.initializer) < 4_096
+    for path in work.rglob("*.onnx"):
+        assert str(Path(__file__).parent.parent.parent).encode() not in path.read_bytes()
+
+
+def test_eval_reads_the_release_through_the_scorer(work: Path, data: Path) -> None:
+    report = evaluate.run(Registry(work / "registry").resolve("t-1"), data)
+    assert report["release"] == "t-1"
+    judged = report["questions"]["sentfin/entities"]
+    trained = Registry(work / "registry").manifest("t-1").metrics["test"]["sentfin/entities"]
+    assert judged["n"] == trained["n"]
+    assert judged["accuracy"] == pytest.approx(trained["accuracy"], abs=0.005)
+    assert judged["interval_95"]["accuracy"][0] <= judged["accuracy"] <= judged["interval_95"]["accuracy"][1]
+    assert np.sum(judged["confusion"]) == judged["n"]
+
+
+def test_parity_notices_a_head_that_was_changed(work: Path, base: Path) -> None:
+    network, _, _ = dense_network(work / "checkpoint", base)
+    assert check_parity(network, work / "parts", base, ["Acme fraud", "great"]) < 1e-4
+    with torch.no_grad():
+        network.tone.bias[0] += 0.5
+    with pytest.raises(ParityError, match="sentiment differs"):
+        check_parity(network, work / "parts", base, ["Acme fraud", "great"])
+
+
+def test_a_weight_that_nobody_can_supply_is_an_export_error(work: Path, base: Path) -> None:
+    _, tensors, _ = dense_network(work / "checkpoint", base)
+    lost = {name: value for name, value in tensors.items() if "word_embeddings" not in name}
+    graph = onnx.helper.make_graph([], "g", [], [], [
+        onnx.numpy_helper.from_array(np.random.default_rng(0).random((70, 70), np.float32), "secret")
+    ])  # fmt: skip
+    with pytest.raises(ExportError, match="secret"):
+        empty(onnx.helper.make_model(graph), lost)
+
+
+def test_the_same_seed_gives_the_same_weights(base: Path, data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=1)
+    for name in ("one", "two"):
+        finetune.run(data, tmp_path / name, sources=SOURCES, recipe=recipe, fraction=0.3, base=base)
+    for name in ("adapter", "heads"):
+        one, two = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("one", "two"))
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_the_folded_network_says_what_the_adapted_one_says(work: Path, base: Path) -> None:
+    dense, _, adapter = dense_network(work / "checkpoint", base)
+    adapted = network_of(base, adapter).eval()
+    load_lora(adapted, {k: v.float() for k, v in load_file(work / "checkpoint" / "adapter.safetensors").items()})
+    heads = {name: value.float() for name, value in load_file(work / "checkpoint" / "heads.safetensors").items()}
+    adapted.load_state_dict(heads, strict=False)
+    ids = torch.randint(4, 20, (3, 16))
+    mask, spans = torch.ones_like(ids), torch.tensor([[[1, 2], [3, 5]]] * 3)
+    with torch.inference_mode():
+        one, two = dense(ids, mask, spans), adapted(ids, mask, spans)
+    assert torch.allclose(one.sentiment, two.sentiment, atol=1e-4)
+    assert torch.allclose(one.entities, two.entities, atol=1e-4)
+
+
+def test_only_upper_layers_and_heads_learn(base: Path) -> None:
+    network = network_of(base)
+    learning = {name for name, value in network.named_parameters() if value.requires_grad and "encoder" in name}
+    assert learning
+    assert all("lora_" in name and "layer.0." not in name for name in learning)
+    assert len(lora_matrices(network)) == 2 * 6 * 2
+
+
+def test_unlabelled_questions_cost_nothing(base: Path, tmp_path: Path) -> None:
+    network = network_of(base).eval()
+    weights = {"finance": torch.ones(20)}
+    batch = batch_of(base, tmp_path, Example("Acme fraud", "x", topics=(("finance", 2),)))
+    outputs = network(batch.ids, batch.mask, batch.spans)
+    recipe = replace(RECIPE, gate_weight=0.0)
+    loss = loss_of(outputs, batch, recipe, weights)
+    silent = replace(outputs, tone=outputs.tone + 9, price=outputs.price - 9, entities=outputs.entities * 5)
+    assert torch.equal(loss, loss_of(silent, batch, recipe, weights))
+    assert not torch.equal(
+        loss, loss_of(replace(outputs, topics={"finance": torch.zeros(1, 20)}), batch, recipe, weights)
+    )
+
+
+def test_a_set_without_neutral_does_not_teach_against_it(base: Path, tmp_path: Path) -> None:
+    network = network_of(base).eval()
+    batch = batch_of(base, tmp_path, Example("great phone", "x", sentiment=2, polar=True))
+    outputs = network(batch.ids, batch.mask, batch.spans)
+    louder = replace(outputs, tone=outputs.tone + torch.tensor([[0.0, 7.0, 0.0]]))
+    weights = {"finance": torch.ones(20)}
+    assert torch.equal(loss_of(outputs, batch, RECIPE, weights), loss_of(louder, batch, RECIPE, weights))
+
+
+def test_price_and_tone_are_learnt_apart(base: Path, tmp_path: Path) -> None:
+    network = network_of(base).eval()
+    weights = {"finance": torch.ones(20)}
+    for head, other in (("price", "tone"), ("tone", "price")):
+        batch = batch_of(base, tmp_path, Example("Acme fraud", "x", sentiment=0, head=head))  # type: ignore[arg-type]
+        outputs = network(batch.ids, batch.mask, batch.spans)
+        loss = loss_of(outputs, batch, RECIPE, weights)
+        moved = replace(outputs, **{other: getattr(outputs, other) + torch.tensor([[5.0, 0.0, 0.0]])})
+        assert torch.equal(loss, loss_of(moved, batch, RECIPE, weights))
+
+
+def test_padding_and_neighbours_change_nothing(base: Path, tmp_path: Path) -> None:
+    network = network_of(base).eval()
+    short = Example("Acme fraud", "x", entities=(EntityLabel(0, 4, 0),))
+    long = Example("Globex great " * 8, "x")
+    alone, beside = batch_of(base, tmp_path, short), batch_of(base, tmp_path, short, long)
+    with torch.inference_mode():
+        one = network(alone.ids, alone.mask, alone.spans)
+        two = network(beside.ids, beside.mask, beside.spans)
+    assert torch.allclose(one.sentiment[0], two.sentiment[0], atol=1e-5)
+    assert torch.allclose(one.entities[0, 0], two.entities[0, 0], atol=1e-5)
+
+
+def test_a_batch_marks_what_is_not_known(base: Path, tmp_path: Path) -> None:
+    rows = (Example("Acme fraud", "x", sentiment=0, head="price"), Example("great", "x", topics=(("finance", 4),)))
+    batch = batch_of(base, tmp_path, *rows)
+    assert batch.sentiment.tolist() == [0, MISSING]
+    assert batch.topics["finance"].tolist() == [MISSING, 4]
+    assert batch.price.tolist() == [1.0, 0.0]
+    assert (batch.entities == MISSING).all()
+    assert batch.ids.shape[1] % 8 == 0
+
+
+def test_batches_hold_every_row_once_and_similar_lengths() -> None:
+    lengths = [random.Random(1).randrange(1, 90) for _ in range(1_000)] * 4
+    batches = list(grouped(lengths, 32, random.Random(2)))
+    assert sorted(row for rows in batches for row in rows) == list(range(4_000))
+    spread = [max(lengths[row] for row in rows) - min(lengths[row] for row in rows) for rows in batches]
+    assert sum(spread) / len(spread) < 10
+    assert batches != list(grouped(lengths, 32, random.Random(3)))
