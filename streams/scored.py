@@ -30,6 +30,7 @@ SENTIMENTS: tuple[Sentiment, Sentiment, Sentiment] = ("negative", "neutral", "po
 """The order of the three sentiment columns."""
 
 Span = tuple[int, int]
+Feeling = tuple[Sentiment, SentimentProbs]
 
 
 class StreamTaxonomy(Protocol):
@@ -88,23 +89,35 @@ def spans_of(document: Document) -> list[Span | None]:
 
 def scored_documents(documents: Sequence[Document], scores: Heard, reading: Reading) -> list[ScoredDocument]:
     """Join n documents with the n rows of ``scores``, in order."""
-    sentiment = rounded(scores.sentiment)
-    moods = np.argmax(sentiment, axis=1).tolist()
-    probs = sentiment.tolist()
+    feelings = _feelings(scores.sentiment)
+    toward = iter(_feelings(np.concatenate(scores.entities)) if any(d.mentions for d in documents) else ())
     calls = {name: _calls(scores.topics[name], labels) for name, labels in reading.taxonomies.items()}
     return [
-        _join(document, moods[i], probs[i], {name: rows[i] for name, rows in calls.items()}, scores, i, reading)
+        _join(
+            document,
+            feelings[i],
+            {name: rows[i] for name, rows in calls.items()},
+            [next(toward) for _ in document.mentions],
+            _embedding(scores.embedding[i]) if reading.embeddings else None,
+            reading,
+        )
         for i, document in enumerate(documents)
     ]
 
 
 def scored_document(document: Document, scores: Heard, row: int, reading: Reading) -> ScoredDocument:
     """Join one document with row ``row`` of ``scores``."""
-    sentiment = rounded(scores.sentiment[row : row + 1])
     topics = {
         name: _calls(scores.topics[name][row : row + 1], labels)[0] for name, labels in reading.taxonomies.items()
     }
-    return _join(document, int(np.argmax(sentiment[0])), sentiment[0].tolist(), topics, scores, row, reading)
+    return _join(
+        document,
+        _feelings(scores.sentiment[row : row + 1])[0],
+        topics,
+        _feelings(scores.entities[row]) if document.mentions else [],
+        _embedding(scores.embedding[row]) if reading.embeddings else None,
+        reading,
+    )
 
 
 def rounded(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -119,13 +132,18 @@ def _calls(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> list[
     return [TopicCall(labels[w], p) for w, p in zip(winners.tolist(), best, strict=True)]
 
 
+def _feelings(probabilities: NDArray[np.float32]) -> list[Feeling]:
+    table = rounded(probabilities)
+    moods = np.argmax(table, axis=1).tolist()
+    return [(SENTIMENTS[mood], SentimentProbs(*row)) for mood, row in zip(moods, table.tolist(), strict=True)]
+
+
 def _join(
     document: Document,
-    mood: int,
-    probs: list[float],
+    feeling: Feeling,
     topics: dict[str, TopicCall],
-    scores: Heard,
-    row: int,
+    toward: Sequence[Feeling],
+    embedding: str | None,
     reading: Reading,
 ) -> ScoredDocument:
     main = reading.main.get(document.stream)
@@ -140,26 +158,22 @@ def _join(
         url=document.url,
         lang=document.lang,
         flags=document.flags,
-        sentiment=SENTIMENTS[mood],
-        sentiment_probs=SentimentProbs(*probs),
+        sentiment=feeling[0],
+        sentiment_probs=feeling[1],
         topic=topics[main].label if main in topics else "",
         topics=topics,
-        entities=_entities(document, scores, row) if document.mentions else (),
+        entities=tuple(
+            [
+                ScoredEntity(mention.name, mention.id, mention.start, mention.end, mood, probs)
+                for mention, (mood, probs) in zip(document.mentions, toward, strict=True)
+            ]
+        ),
         signature=f"{document.signature:016x}",
         release=reading.release,
         stars=document.stars,
         product=document.product,
         brand=document.brand,
-        embedding=_embedding(scores.embedding[row]) if reading.embeddings else None,
-    )
-
-
-def _entities(document: Document, scores: Heard, row: int) -> tuple[ScoredEntity, ...]:
-    table = rounded(scores.entities[row])
-    moods = np.argmax(table, axis=1).tolist()
-    return tuple(
-        ScoredEntity(mention.name, mention.id, mention.start, mention.end, SENTIMENTS[mood], SentimentProbs(*probs))
-        for mention, mood, probs in zip(document.mentions, moods, table.tolist(), strict=True)
+        embedding=embedding,
     )
 
 

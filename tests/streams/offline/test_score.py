@@ -192,7 +192,8 @@ def documents(*texts: str) -> list[Document]:
 
 def test_a_document_on_which_the_release_fails_fails_alone(tiny_registry: Path) -> None:
     scorer = Sensitive.load(tiny_registry / "tiny")
-    results = score_each(scorer, documents("good", "one two three four five six", "bad bad", "a b c d e f", "good good"))
+    texts = ["good", "one two three four five six", "bad bad", "a b c d e f", "good good"]
+    results = score_each(scorer, documents(*texts))
     assert [isinstance(result, Failed) for result in results] == [False, True, False, True, False]
 
 
