@@ -36,7 +36,6 @@ from streams.scoring.slab import SlabScorer, Work
 from streams.settings import Settings
 from streams.watch.observations import tick
 from streams.watch.watcher import Watcher
-from streams.web import Health
 
 log = logs.get(__name__)
 
@@ -164,8 +163,6 @@ class Scoring:
                 due = time.monotonic() - self._told.get(place, 0.0) >= self._settings.watch.idle_seconds
                 if due and self._is_idle(place):
                     self._lanes.enter_message(place, partial(self._tick, place))
-            for place, lag in self.consumer.lags().items():
-                self._metrics.lag.labels(place.topic, str(place.partition)).set(lag)
 
     async def _tick(self, place: Place) -> None:
         following = self.consumer.ledger.expected(place)
@@ -341,16 +338,6 @@ class Watching:
     def committed(self, offsets: Mapping[Place, int]) -> None:
         self._progress.moved()
         self._metrics.commits.labels("watch").inc()
-
-
-def beating(health: Health, progress: Progress) -> Callable[[], None]:
-    """Called on the event loop again and again while it is alive."""
-
-    def beat() -> None:
-        health.beat()
-        progress.beat()
-
-    return beat
 
 
 def _partition(key: str, count: int) -> int:

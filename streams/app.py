@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,6 +34,7 @@ class TocsinApp(faust.App):  # type: ignore[misc]
     """A Faust app on the slab transport. An agent that raises ends the process: its slab is read again."""
 
     BootStrategy = _Boot
+    logger = logging.getLogger("mode.services")
     role: Role
     fetching: Fetching
 

@@ -6,6 +6,7 @@ Private methods of faust-streaming 0.15.3 and aiokafka 0.14.0 are overridden her
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Fetcher(Protocol):
 
 class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread in which aiokafka fetches, commits and heartbeats."""
+
+    logger = logging.getLogger("mode.services")
 
     consumer: Fetcher
 

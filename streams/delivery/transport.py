@@ -11,6 +11,7 @@ Private methods of faust-streaming 0.15.3 are overridden here: it is pinned.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -69,6 +70,8 @@ def require_compiled_streams() -> None:
 
 class SlabConsumer(driver.Consumer):  # type: ignore[misc]
     """Delivers slabs and commits from the ledger."""
+
+    logger = logging.getLogger("mode.services")
 
     _thread: SlabThread
 

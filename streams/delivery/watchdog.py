@@ -31,11 +31,14 @@ HALTED_SECONDS = 5.0
 
 @dataclass
 class Progress:
-    """What the watched role reports. ``behind`` and ``rejoining`` are asked; they may be called from any thread."""
+    """What the watched role reports of itself, from its event loop.
+
+    ``behind``: it has lag. ``rejoining``: it waits to join its group again.
+    """
 
     name: str
-    behind: Callable[[], bool]
-    rejoining: Callable[[], bool]
+    behind: bool = False
+    rejoining: bool = False
     commit_seconds: float = COMMIT_SECONDS
     beaten: float = field(default_factory=time.monotonic)
     moved_at: float = field(default_factory=time.monotonic)
@@ -54,14 +57,14 @@ class Progress:
         self.beaten = self.moved_at = self.joined_at = now
 
     def verdict(self, now: float) -> str | None:
-        """Why the process has to end, or ``None``. Pure but for the two questions."""
+        """Why the process has to end, or ``None``. Pure."""
         if now - self.beaten > LOOP_SECONDS:
             return f"{self.name}: the event loop has not run for {now - self.beaten:.0f} s"
-        if not self.behind():
+        if not self.behind:
             self.moved_at = now
         elif now - self.moved_at > self.commit_seconds:
             return f"{self.name}: there is lag and nothing was committed for {now - self.moved_at:.0f} s"
-        if not self.rejoining():
+        if not self.rejoining:
             self.joined_at = now
         elif now - self.joined_at > REJOIN_SECONDS:
             return f"{self.name}: waiting to rejoin the group for {now - self.joined_at:.0f} s"

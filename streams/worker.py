@@ -1,0 +1,308 @@
+"""The worker process: score, watch, or both, on one event loop, until stopped.
+
+Exit statuses: 0 after SIGTERM or SIGINT, 2 for what needs a person (settings, topics, release), 70 for what a
+restart may mend. Ending hard is always safe: what was not acknowledged is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import mode
+from prometheus_client import CollectorRegistry
+
+from models.errors import ModelError
+from streams import logs, web
+from streams.agents import Scoring, Watching
+from streams.app import TocsinApp, create_app, slab_topic
+from streams.delivery.journal import Journal
+from streams.delivery.outputs import Outputs
+from streams.delivery.snapshots import DirectorySnapshots, SnapshotStore, TopicSnapshots
+from streams.delivery.watchdog import COMMIT_SECONDS, Progress, Watchdog, deadline
+from streams.errors import EXIT_RESTART, EXIT_USAGE, SettingsError, TocsinError, TopicsError
+from streams.intake import Intake, WatchList
+from streams.metrics import Metrics
+from streams.offline.scoring import open_scorer
+from streams.operate import admin
+from streams.operate.client import aiokafka_options
+from streams.scoring.slab import THREADS, SlabScorer
+from streams.settings import Settings
+
+log = logs.get(__name__)
+
+STOP_SECONDS = 27.0
+"""A stop that takes longer is cut off: supervisors kill after 30."""
+BEAT_SECONDS = 0.5
+
+
+def run(
+    settings: Settings,
+    roles: Collection[str] = ("score", "watch"),
+    *,
+    create_topics: bool = False,
+    embedded: bool = False,
+    prime: Path | None = None,
+    stopping: threading.Event | None = None,
+) -> int:
+    """Run ``roles`` until SIGTERM, or until ``stopping`` is set (for one who runs it in a thread).
+
+    ``create_topics`` makes missing topics first, ``embedded`` says that the broker is the in-memory one,
+    ``prime`` is a JSONL history that teaches the baselines before the stream begins. Returns the exit status.
+    """
+    if embedded:
+        settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"embedded": True})})
+    try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes it over
+        if create_topics:
+            admin.create_topics(settings)
+        counts = admin.require_topics(settings)
+        return _Worker(settings, roles, counts, prime, stopping).run()
+    except (SettingsError, TopicsError, ModelError) as exc:
+        log.error("cannot run", reason=str(exc))
+        return EXIT_USAGE
+    except TocsinError as exc:
+        log.error("cannot run now", reason=str(exc))
+        return EXIT_RESTART
+
+
+class _Worker:
+    """Everything of one process, built before its loop runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        roles: Collection[str],
+        counts: Mapping[str, int],
+        prime: Path | None,
+        stopping: threading.Event | None,
+    ) -> None:
+        self.settings = settings
+        self.counts = counts
+        self.stopping = stopping
+        self.metrics = Metrics.bind(CollectorRegistry(), settings.cost.core_hour)
+        self.health = web.Health()
+        self.error: BaseException | None = None
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.outputs = Outputs(
+            aiokafka_options(settings, "worker"),
+            idempotent=not settings.kafka.embedded,  # librdkafka's mock cluster gives no producer ids to aiokafka
+            delivery_seconds=settings.kafka.delivery_timeout_seconds,
+        )
+        self.executors: list[ThreadPoolExecutor] = []
+        self.progress: list[Progress] = []
+        self.apps: list[TocsinApp] = []
+        self._receivers: tuple[Any, ...] = ()
+        self.score = self._score_role() if "score" in roles else None
+        self.watch = self._watch_role(prime) if "watch" in roles else None
+        self.process = _Process(_Support(self), *self.apps, loop=self.loop)
+
+    def run(self) -> int:
+        try:
+            self.process.execute_from_commandline()
+            status: Any = 0
+        except SystemExit as leaving:
+            status = leaving.code
+        except BaseException as exc:
+            self.error = self.error or exc
+            status = EXIT_RESTART
+        finally:
+            for executor in self.executors:
+                executor.shutdown(wait=False, cancel_futures=True)
+        error = self.error or self.process.crash_reason
+        if isinstance(error, (SettingsError, TopicsError, ModelError)):
+            log.error("cannot go on", reason=str(error))
+            return EXIT_USAGE
+        if status or error is not None:
+            log.error("ended by an error; start it again", reason=repr(error)[:500])
+            return EXIT_RESTART
+        log.info("stopped")
+        return 0
+
+    def fail(self, error: BaseException) -> None:
+        """Called on the loop: the process cannot go on. It stops, and its supervisor starts it again."""
+        if self.error is None:
+            self.error = error
+            self.health.fail(repr(error)[:200])
+            deadline(STOP_SECONDS, "ending after an error")
+            self.process.leave()
+
+    def _score_role(self) -> Scoring:
+        settings = self.settings
+        self.health.expect("release", "score")
+        scorer = open_scorer(settings.scoring)
+        self.health.hold("release")
+        self.health.facts.update(release=scorer.release, provider=scorer.provider, precision=scorer.precision)
+        self.metrics.release.info(
+            {"release": scorer.release, "provider": scorer.provider, "precision": scorer.precision}
+        )
+        intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist), settings.streams)
+        journal = Journal(settings.state_dir, settings.topics.group("score"))
+        progress = self._progress("score", COMMIT_SECONDS)
+        role = Scoring(
+            settings,
+            SlabScorer(settings, intake, scorer, journal, self.metrics, self.counts),
+            self.outputs,
+            self._executor("score"),
+            self.metrics,
+            progress,
+            self.counts,
+            journal.taken,
+            self.fail,
+        )
+        topics = settings.topics.inputs
+        app = create_app(settings, "score", role, topics, slabs_ahead=settings.scoring.slabs_ahead)
+        channel = slab_topic(app, topics, sum(self.counts[topic] for topic in topics))
+        app.agent(channel, name="score_documents")(role.score_documents)
+        self._adopt(app, role, "score")
+        return role
+
+    def _watch_role(self, prime: Path | None) -> Watching:
+        settings = self.settings
+        self.health.expect("watch")
+        progress = self._progress("watch", max(COMMIT_SECONDS, 3 * settings.watch.snapshot_seconds))
+        role = Watching(
+            settings,
+            self._snapshots(),
+            self.outputs,
+            self._executor("watch"),
+            self.metrics,
+            progress,
+            self.counts,
+            _primed(settings, self.counts, prime),
+            self.fail,
+        )
+        topics = [settings.topics.observations]
+        # One slab at a time: a watcher applies them in order, and its snapshot may not run into the next one.
+        app = create_app(settings, "watch", role, topics, slabs_ahead=1)
+        app.agent(slab_topic(app, topics, self.counts[topics[0]]), name="watch_observations")(role.watch_observations)
+        self._adopt(app, role, "watch")
+        return role
+
+    def _snapshots(self) -> SnapshotStore:
+        settings = self.settings
+        if settings.kafka.embedded:
+            return DirectorySnapshots(settings.state_dir / "watch" / settings.prefix)
+        state = settings.topics.state
+        return TopicSnapshots(state, self.counts[state], self.outputs, aiokafka_options(settings, "watch"))
+
+    def _adopt(self, app: TocsinApp, role: Any, name: str) -> None:
+        role.consumer = app.consumer
+        self.apps.append(app)
+
+        async def joined(sender: Any, assigned: Any, **_: Any) -> None:
+            self.health.hold(name)
+            self.health.facts[f"{name} partitions"] = len(assigned)
+
+        async def leaving(sender: Any, revoked: Any, **_: Any) -> None:
+            self.health.hold(name, False)
+
+        # The signals hold their receivers weakly.
+        self._receivers += (joined, leaving)
+        app.on_partitions_assigned.connect(joined)
+        app.on_partitions_revoked.connect(leaving)
+
+    def _progress(self, name: str, commit_seconds: float) -> Progress:
+        progress = Progress(name, commit_seconds=commit_seconds)
+        self.progress.append(progress)
+        return progress
+
+    def _executor(self, name: str) -> ThreadPoolExecutor:
+        executor = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+        self.executors.append(executor)
+        return executor
+
+
+class _Process(mode.Worker):  # type: ignore[misc]
+    """mode's worker without its hands on logging and standard output."""
+
+    logger = logging.getLogger("mode.services")
+
+    def __init__(self, *services: Any, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(*services, quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
+
+    def install_signal_handlers(self) -> None:
+        """SIGTERM and SIGINT only, and only where signals arrive: in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self.loop.add_signal_handler(number, self.leave)
+
+    def leave(self) -> None:
+        """Stop everything in order; on the loop."""
+        if not self._signal_stop_time:
+            deadline(STOP_SECONDS, "stopping")
+        self._schedule_shutdown(signal.SIGTERM)
+
+
+class _Support(mode.Service):  # type: ignore[misc]
+    """What runs beside the apps: the producer, health and metrics, beats and ticks. Starts first, stops last."""
+
+    logger = logging.getLogger("mode.services")
+
+    def __init__(self, worker: _Worker) -> None:
+        self._worker = worker
+        self._watchdog = Watchdog(worker.progress, worker.health.fail)
+        super().__init__(loop=worker.loop)
+
+    async def on_start(self) -> None:
+        worker = self._worker
+        await worker.outputs.start()
+        self._runner, port = await web.serve(worker.settings.web, worker.metrics.registry, worker.health)
+        for progress in worker.progress:
+            progress.beat()
+        self._watchdog.start()
+        self.add_future(self._beat())
+        if worker.score is not None:
+            self.add_future(worker.score.tell_the_time())
+        log.info("started", web_port=port, **worker.health.facts)
+
+    async def on_stop(self) -> None:
+        self._watchdog.end()
+        await self._runner.cleanup()
+        await self._worker.outputs.stop()
+
+    async def _beat(self) -> None:
+        worker = self._worker
+        while True:
+            worker.health.beat()
+            for app, progress in zip(worker.apps, worker.progress, strict=True):
+                progress.beat()
+                lags = app.consumer.lags()
+                progress.behind = any(lags.values())
+                progress.rejoining = app.consumer.rejoining()
+                for place, lag in lags.items():
+                    worker.metrics.lag.labels(place.topic, str(place.partition)).set(lag)
+            if worker.stopping is not None and worker.stopping.is_set():
+                worker.process.leave()
+            await asyncio.sleep(BEAT_SECONDS)
+
+
+def _primed(settings: Settings, counts: Mapping[str, int], prime: Path | None) -> dict[int, bytes]:
+    """Snapshots of watchers that the history in ``prime`` has taught, by observations partition."""
+    if prime is None:
+        return {}
+    from streams.offline.history import History
+    from streams.watch import priming
+    from streams.watch.watcher import Watcher
+
+    sources = {stream.topic: counts[stream.topic] for stream in settings.streams.values()}
+    homes = range(counts[settings.topics.observations])
+    watchers = [Watcher(home, settings.watch, settings.rules, sources) for home in homes]
+    history = History(settings, prime, "priming")
+    priming.prime(
+        watchers,
+        history,
+        languages=history.languages,
+        count_unknown_language=settings.watch.count_unknown_language,
+    )
+    log.info("primed", documents=history.documents, errors=history.errors)
+    return {watcher.partition: watcher.snapshot() for watcher in watchers}
