@@ -18,7 +18,8 @@ from streams.records import Rejection
 DEEPEST = 32
 """Brackets inside each other in one record; real records need three."""
 
-LONE_SURROGATE = re.compile(
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LONE_SURROGATE = re.compile(
     rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # a pair: stays
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # a half of one: goes
     rb"|(\\.)",  # any other escape, so that an escaped backslash does not start one
@@ -89,10 +90,8 @@ def decode(value: bytes | None, longest: int) -> tuple[RawRecord, bool]:
         value = _checked_utf8(value)
     if value.count(b"{") + value.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
         raise Refused(Rejection("decode", "TooDeep", f"brackets are nested more than {DEEPEST} deep"))
-    repaired = False
-    if b"\\u" in value:
-        whole = LONE_SURROGATE.sub(_replace_lone, value)
-        value, repaired = whole, whole != value
+    whole = _without_lone_surrogates(value)
+    value, repaired = whole, whole is not value
     try:
         return _record.decode(value), repaired
     except msgspec.ValidationError as exc:
@@ -104,7 +103,7 @@ def decode(value: bytes | None, longest: int) -> tuple[RawRecord, bool]:
 def id_of(value: bytes) -> str | int | None:
     """The id that a record gives itself, in its own type, also where the record is otherwise unusable."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        known = _only_id.decode(LONE_SURROGATE.sub(_replace_lone, value) if b"\\u" in value else value).id
+        known = _only_id.decode(_without_lone_surrogates(value)).id
         return None if known == "" else known
     return None
 
@@ -126,6 +125,14 @@ def _depth(value: bytes) -> int:
         else:
             depth -= 1
     return deepest
+
+
+def _without_lone_surrogates(value: bytes) -> bytes:
+    """``value`` itself where there are none."""
+    if _SURROGATE.search(value) is None:
+        return value
+    whole = _LONE_SURROGATE.sub(_replace_lone, value)
+    return value if whole == value else whole
 
 
 def _replace_lone(match: re.Match[bytes]) -> bytes:

@@ -134,10 +134,15 @@ def _text(record: RawRecord) -> tuple[str, bool]:
 
 
 def _title(record: RawRecord, text: str) -> str:
-    if record.title:
-        return record.title[:LONGEST_TITLE]
-    line = text.lstrip().split("\n", 1)[0].rstrip()
-    return line if len(line) <= LONGEST_HEADLINE else line[: LONGEST_HEADLINE - 1] + "…"
+    """One line to show people: the record's title, else the first line of its text, fit for a terminal."""
+    if record.title and not record.title.isspace():
+        line = record.title[:LONGEST_TITLE]
+    else:
+        line = text.lstrip().split("\n", 1)[0].rstrip()
+        line = line if len(line) <= LONGEST_HEADLINE else line[: LONGEST_HEADLINE - 1] + "…"
+    if line.isprintable():
+        return line
+    return " ".join("".join([character if character.isprintable() else " " for character in line]).split())
 
 
 def _url(url: str) -> str:

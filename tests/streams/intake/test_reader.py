@@ -144,6 +144,10 @@ def test_titles_are_bounded(accepted: Accepted) -> None:
     assert len(accepted({"text": "x" * 9000}).title) == LONGEST_HEADLINE
 
 
+def test_a_title_cannot_steer_a_terminal(accepted: Accepted) -> None:
+    assert accepted({"title": "Kite\r\n\x1b[31m fal\u202els", "body": "x"}).title == "Kite [31m fal ls"
+
+
 def test_long_text_is_cut_and_flagged(accepted: Accepted) -> None:
     document = accepted({"text": "great " * 5000}, max_text_chars=100)
     assert (len(document.text), len(document.heard), document.flags) == (100, 100, ("truncated",))
