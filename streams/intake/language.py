@@ -94,19 +94,19 @@ def _by_script(text: str) -> str | None:
         if share * (5 if code == "ja" else 2) > letters:  # kana are the smaller part of Japanese
             return code
     if len(_OTHER_SCRIPT.findall(text)) * 2 > letters:
-        return str(_identifier().classify(text)[0])
+        return str(load_identifier().classify(text)[0])
     return None
 
 
 def _guess(text: str, undecided: str) -> str:
     if len(_LETTERS.findall(text)) < FEWEST_LETTERS and text.isascii():
         return undecided
-    code, probability = _identifier().classify(text)
+    code, probability = load_identifier().classify(text)
     return str(code) if probability >= SUREST else undecided
 
 
 @cache
-def _identifier() -> Any:
+def load_identifier() -> Any:
     """The model of py3langid, 4.5 MB, loaded when first needed."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from streams.intake.event_time import event_time, parse_time
 from streams.intake.finder import Finder, fold
-from streams.intake.language import language
+from streams.intake.language import language, load_identifier
 from streams.intake.mentions import Heard, mentions, tidy_name
 from streams.intake.raw import RawRecord, Refused, decode
 from streams.intake.signature import signature, words_of
@@ -48,6 +48,10 @@ class Intake:
         assert oldest is not None, "settings validate intake.oldest"
         self._oldest_ms = oldest
         self._grace_ms = settings.future_grace_seconds * 1000
+
+    def warm(self) -> None:
+        """Load what is otherwise loaded when first needed (a second or so), so that no slab waits for it."""
+        load_identifier()
 
     def read(self, value: bytes | None, origin: Origin, broker_ms: int | None, stream: str) -> Document | Rejection:
         """Read one record of ``stream``. ``broker_ms`` is the broker's timestamp, ``None`` or below 1 if unknown."""

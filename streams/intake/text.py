@@ -88,14 +88,17 @@ def _settled(text: str) -> CleanText | None:
         if text.isprintable() or not _CONTROL.search(text):
             return CleanText(text)
         return CleanText(_CONTROL.sub(" ", text), ("control",))
-    if (
-        unicodedata.is_normalized("NFKC", text)
-        and not _INVISIBLE.search(text)
-        and not _CONTROL.search(text)
-        and not SUSPECT.search(text)
-    ):
+    if not _is_plain(text) or _CONTROL.search(text):
+        return None
+    flags: set[str] = set()
+    heard = _unmask(text, flags)
+    if heard == text:
         return CleanText(text)
-    return None
+    return CleanText(heard, tuple(flags)) if unicodedata.is_normalized("NFKC", heard) else None
+
+
+def _is_plain(text: str) -> bool:
+    return unicodedata.is_normalized("NFKC", text) and not _INVISIBLE.search(text)
 
 
 def _sweep(text: str) -> CleanText:
@@ -107,11 +110,14 @@ def _sweep(text: str) -> CleanText:
     done = 0
     for run in _NOT_ASCII.finditer(plain):
         pieces.copy(plain, done, run.start())
+        done = run.end()
+        if _is_plain(run[0]) and not _continues(run[0][0]):
+            pieces.copy(plain, run.start(), run.end())
+            continue
         kept = _visible(plain, run.start(), run.end(), flags)
         if kept and _continues(plain[kept[0]]):
             pieces.take_back(kept)
         _normalise(plain, kept, pieces, flags)
-        done = run.end()
     pieces.copy(plain, done, len(plain))
     heard = _unmask("".join(pieces.characters), flags)
     if heard == text:
