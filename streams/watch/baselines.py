@@ -20,6 +20,8 @@ from streams.watch.spikes import (
     SpikeState,
     Tuning,
     Verdicts,
+    bounded,
+    overdispersion,
     pick,
 )
 
@@ -42,9 +44,8 @@ def learn(
     """
     mu, p = verdicts.mu, verdicts.baseline_share
     season = np.maximum(pick(state.season, slots, cell), 0.1)
-    overdispersion = np.clip((state.dn[slots] + 0.4) / (state.dd[slots] + 2.0), 0.02, 5.0)
-    sd = np.sqrt(mu + mu * mu * overdispersion)
-    clipped = np.clip(y, mu - 3 * sd, mu + 3 * sd + 0.5)
+    sd = np.sqrt(mu + mu * mu * overdispersion(state, slots))
+    clipped = bounded(y, mu - 3 * sd, mu + 3 * sd + 0.5)
     pace = state.pace[slots]
     fresh = pace == 0
     clipped = np.where(fresh, np.maximum(y, 0.1), clipped)
@@ -93,7 +94,7 @@ def _learn_share(
     state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, p: Floats, held: NDArray[np.bool_]
 ) -> None:
     fade = 1 / (tuning.share_memory * tuning.rows_per_day)
-    spread = np.clip(state.vn[slots] / state.vd[slots], 0.005, 0.4)
+    spread = bounded(state.vn[slots] / state.vd[slots], 0.005, 0.4)
     v0 = n * p * (1 - p)
     limit = np.ceil(p * n + 3 * np.sqrt(v0 * (1 + np.maximum(n - 1, 0) * spread)) + 1)
     counted = np.minimum(y, np.where(held, p * n, limit))
@@ -127,7 +128,7 @@ def _learn_season(
     ended = np.broadcast_to(np.asarray(hour_ends), index.shape)
     index, cells = index[ended], np.broadcast_to(np.asarray(cell, np.intp), index.shape)[ended]
     rows, level = state.hour_rows[index], state.level[index]
-    ratio = np.clip((state.hour_sum[index] / rows + 0.02) / (level + 0.02), 0.05, 8.0)
+    ratio = bounded((state.hour_sum[index] / rows + 0.02) / (level + 0.02), 0.05, 8.0)
     seen = state.season_seen[index, cells]
     held = rows * level
     hours_to_days = 2.0 ** (-1 / tuning.season_half_life)

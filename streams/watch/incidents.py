@@ -88,7 +88,10 @@ class Incidents:
 
     def _places(self, number: int, index: NDArray[np.intp]) -> list[int]:
         """Where in ``index`` the slots of rule ``number``'s unresolved incidents stand."""
-        slots = np.array([s for (r, s), i in self.open.items() if r == number and i.state != "resolved"], np.intp)
+        unresolved = [s for (r, s), i in self.open.items() if r == number and i.state != "resolved"]
+        if not unresolved:
+            return []
+        slots = np.array(unresolved, np.intp)
         at = np.searchsorted(index, slots)
         here = at < len(index)
         at, slots = at[here], slots[here]

@@ -14,6 +14,11 @@ class Slots:
         self.names: list[str | None] = []
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
+        self._bind()
+
+    def _bind(self) -> None:
+        self.find = self._slots.get
+        """The slot of a name, or ``None``."""
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -22,10 +27,6 @@ class Slots:
     def top(self) -> int:
         """One more than the highest slot ever used: how far the arrays must be swept."""
         return len(self.names)
-
-    def find(self, name: str) -> int | None:
-        """The slot of ``name``, or ``None``."""
-        return self._slots.get(name)
 
     def take(self, name: str) -> int | None:
         """A slot for ``name``, which has none; ``None`` where the bound is reached."""
@@ -61,5 +62,6 @@ class Slots:
         slots = cls(most)
         slots.names = list(names)
         slots._slots = {name: slot for slot, name in enumerate(names) if name is not None}
+        slots._bind()
         slots._free = [slot for slot, name in enumerate(names) if name is None]
         return slots

@@ -47,6 +47,7 @@ class Manifest(Struct):
     forgotten: int
     release: str
     names: list[str | None]
+    stories: list[tuple[int, int, int, int]]
     waiting: list[Item]
     witnesses: list[dict[int, Testimony]]
     incidents: list[tuple[int, Incident]]
@@ -74,21 +75,17 @@ def written(watcher: Watcher) -> bytes:
         forgotten=watcher.stories.forgotten,
         release=watcher.release,
         names=table.slots.names,
+        stories=watcher.stories.entries(),
         waiting=watcher.waiting.all(),
         witnesses=[dict(sorted(window.items())) for window in watcher.witnesses.windows],
         incidents=[(slot, incident) for (_, slot), incident in sorted(watcher.incidents.open.items(), key=_by_key)],
         orphans=watcher.incidents.orphans,
     )
-    stories = np.array(watcher.stories.entries() or np.empty((0, 4)), dtype=object)
     arrays: dict[str, NDArray[Any]] = {
         MANIFEST: np.frombuffer(_encoder.encode(manifest), np.uint8),
         "open_y": table.open_y[:top],
         "open_n": table.open_n[:top],
         "heard_ms": table.heard_ms[:top],
-        "story_slot": stories[:, 0].astype(np.int64),
-        "story_signature": stories[:, 1].astype(np.uint64),
-        "story_first_ms": stories[:, 2].astype(np.int64),
-        "story_copies": stories[:, 3].astype(np.int64),
     }
     for name, array in table.state.arrays().items():
         arrays[f"state_{name}"] = array[:, :top] if name.startswith("ring_") else array[:top]
@@ -127,8 +124,7 @@ def read_into(watcher: Watcher, data: bytes) -> None:
     watcher.late, watcher.too_late = manifest.late, manifest.too_late
     watcher.refused, watcher.forced = manifest.refused, manifest.forced
     watcher.stories.forgotten = manifest.forgotten
-    for item in manifest.waiting:
-        watcher.waiting.add(item)
+    watcher.waiting.add(manifest.waiting)
     watcher.witnesses.windows.extend(manifest.witnesses)
     _adopt(watcher, manifest)
 
@@ -147,8 +143,7 @@ def _fill_table(watcher: Watcher, manifest: Manifest, arrays: dict[str, NDArray[
         place = array[:, :top] if name.startswith("ring_") else array[:top]
         place[...] = arrays[f"state_{name}"]
     table.state.head = manifest.head
-    columns = ("story_slot", "story_signature", "story_first_ms", "story_copies")
-    for entry in zip(*(arrays[name].tolist() for name in columns), strict=True):
+    for entry in manifest.stories:
         watcher.stories.put_back(*entry)
 
 

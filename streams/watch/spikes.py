@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +55,16 @@ class Tuning:
     dispersion_memory: float = 15.625
     overlap_memory: float = 20.8333
 
-    @property
+    @cached_property
     def rows_per_day(self) -> float:
         return DAY_SECONDS / self.row_seconds
 
-    @property
+    @cached_property
     def scales(self) -> tuple[int, ...]:
         """In rows, ascending; the single row is always among them."""
         return tuple(sorted({1, *(max(1, seconds // self.row_seconds) for seconds in self.scales_seconds)}))
 
-    @property
+    @cached_property
     def ring_rows(self) -> int:
         return max(self.scales) + LATE_ROWS
 
@@ -197,6 +198,15 @@ class Verdicts:
     baseline_share: Floats
 
 
+class Sums(NamedTuple):
+    """Counts over several scales: ``rows`` (scales,) says how many rows, the others are (scales, slots)."""
+
+    rows: NDArray[np.int32]
+    y: Floats
+    n: Floats
+    mu: Floats
+
+
 def score(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, cell: Cell) -> Verdicts:
     """How rare ``y`` negatives among ``n`` documents are in the current row of each slot.
 
@@ -206,44 +216,6 @@ def score(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats,
     return _judge(state, tuning, slots, mu, _sums(state, tuning, slots, y, n, mu))
 
 
-def _judge(
-    state: SpikeState, tuning: Tuning, slots: Slots, mu: Floats, sums: dict[int, tuple[Floats, Floats, Floats]]
-) -> Verdicts:
-    r = 1.0 / np.clip((state.dn[slots] + 0.4) / (state.dd[slots] + 2.0), 0.02, 5.0)
-    p = state.pn[slots] / state.pd[slots]
-    volumes = [volume_tail(ys, ms, r * (1 + 0.5 * math.log2(c))) for c, (ys, _, ms) in sums.items()]
-    volume = np.max(volumes, axis=0)
-    shares = [np.zeros(len(mu)) for _ in sums]
-    share = np.zeros(len(mu))
-    keys = volumes
-    evidence = volume
-    if tuning.two_keys:
-        # Where the first key does not turn the second cannot matter: its tail is the dearer one.
-        asked = np.flatnonzero(volume > TAIL_START)
-        if asked.size:
-            rho = np.clip(state.vn[slots][asked] / state.vd[slots][asked], 0.005, 0.4)
-            for found, (ys, qs, _) in zip(shares, sums.values(), strict=True):
-                found[asked] = share_tail(ys[asked], qs[asked], p[asked], rho)
-        share = np.max(shares, axis=0)
-        keys = [np.minimum(v, s + tuning.share_bonus) for v, s in zip(volumes, shares, strict=True)]
-        evidence = np.where(volume > TAIL_START, np.minimum(volume, share + tuning.share_bonus), 0.0)
-    best = np.argmax(keys, axis=0)
-    rows = np.arange(len(mu))
-    table = [np.stack([part[k] for part in sums.values()]) for k in range(3)]
-    return Verdicts(
-        evidence=evidence,
-        score=_against_own_tail(state, slots, evidence),
-        volume=volume,
-        share=share,
-        scale=np.asarray(list(sums), np.int32)[best],
-        observed=table[0][best, rows],
-        expected=table[2][best, rows],
-        total=table[1][best, rows],
-        mu=mu,
-        baseline_share=p,
-    )
-
-
 def rescore(state: SpikeState, tuning: Tuning, slots: NDArray[np.intp], age: NDArray[np.intp]) -> Verdicts:
     """Score again closed rows that late documents have corrected, each alone: ``age`` rows before the open one."""
     rows = (state.head - age) % len(state.ring_y)
@@ -251,7 +223,39 @@ def rescore(state: SpikeState, tuning: Tuning, slots: NDArray[np.intp], age: NDA
     n = state.ring_n[rows, slots].astype(np.float64)
     known = state.ring_mu[rows, slots].astype(np.float64)
     mu = np.maximum(np.where(known > 0, known, state.level[slots]), LEVEL_FLOOR)
-    return _judge(state, tuning, slots, mu, {1: (y, n, mu)})
+    return _judge(state, tuning, slots, mu, Sums(np.ones(1, np.int32), y[None], n[None], mu[None]))
+
+
+def _judge(state: SpikeState, tuning: Tuning, slots: Slots, mu: Floats, sums: Sums) -> Verdicts:
+    size = (1.0 + 0.5 * np.log2(sums.rows))[:, None] / overdispersion(state, slots)
+    p = state.pn[slots] / state.pd[slots]
+    keys = volumes = volume_tail(sums.y, sums.mu, size)
+    evidence = volume = volumes.max(axis=0)
+    share = np.zeros(len(mu))
+    if tuning.two_keys:
+        # Where the first key does not turn the second cannot matter: its tail is the dearer one.
+        asked = np.flatnonzero(volume > TAIL_START)
+        shares = np.zeros_like(volumes)
+        if asked.size:
+            rho = bounded(state.vn[slots][asked] / state.vd[slots][asked], 0.005, 0.4)
+            shares[:, asked] = share_tail(sums.y[:, asked], sums.n[:, asked], p[asked], rho)
+        share = shares.max(axis=0)
+        keys = np.minimum(volumes, shares + tuning.share_bonus)
+        evidence = np.where(volume > TAIL_START, np.minimum(volume, share + tuning.share_bonus), 0.0)
+    best = keys.argmax(axis=0)
+    at = np.arange(len(mu))
+    return Verdicts(
+        evidence=evidence,
+        score=_against_own_tail(state, slots, evidence),
+        volume=volume,
+        share=share,
+        scale=sums.rows[best],
+        observed=sums.y[best, at],
+        expected=sums.mu[best, at],
+        total=sums.n[best, at],
+        mu=mu,
+        baseline_share=p,
+    )
 
 
 def recent(state: SpikeState, tuning: Tuning, slots: Slots) -> Floats:
@@ -282,15 +286,20 @@ def cell_of(start_seconds: int) -> int:
     return start_seconds // 3600 % 24 + 24 * weekend
 
 
+def overdispersion(state: SpikeState, slots: Slots) -> Floats:
+    """1/r of the negative binomial: variance mu + mu^2/r, shrunk to 0.2 while little is known."""
+    return bounded((state.dn[slots] + 0.4) / (state.dd[slots] + 2.0), 0.02, 5.0)
+
+
 def volume_tail(y: Floats, mu: Floats, r: Floats) -> Floats:
     """-log10 P(Y >= y) under a negative binomial of mean ``mu`` and size ``r``; 0 where ``y <= mu``.
 
     P = I_x(y, r) with x = mu / (r + mu). Where it underflows, 290 + 10 log10(y / mu) keeps the order.
     """
-    out = np.zeros(len(y))
-    hit = np.flatnonzero(y > mu)
-    if hit.size:
-        a, m, size = y[hit], mu[hit], r[hit]
+    out = np.zeros(y.shape)
+    hit = np.nonzero(y > mu)
+    if hit[0].size:
+        a, m, size = y[hit], mu[hit], np.broadcast_to(r, y.shape)[hit]
         p = betainc(a, size, m / (size + m))
         tiny = p < 1e-290
         found = -np.log10(np.where(tiny, 1.0, p))
@@ -302,36 +311,32 @@ def share_tail(y: Floats, n: Floats, p: Floats, rho: Floats) -> Floats:
     """-log10 of the tail of ``y`` of ``n`` at share ``p``, within-window correlation ``rho``; 0 where y <= np.
 
     A beta-binomial by its design effect: counts are divided by 1 + (n - 1) rho and read as a binomial,
-    whose tail at a real-valued count is an incomplete beta function.
+    whose tail at a real-valued count is an incomplete beta function. ``p`` and ``rho`` broadcast.
     """
-    out = np.zeros(len(y))
-    hit = np.flatnonzero(y > p * n)
-    if hit.size:
-        total = n[hit]
-        effect = 1 + (np.maximum(total, 1) - 1) * rho[hit]
+    out = np.zeros(y.shape)
+    hit = np.nonzero(y > p * n)
+    if hit[0].size:
+        total, usual = n[hit], np.broadcast_to(p, y.shape)[hit]
+        effect = 1 + (np.maximum(total, 1) - 1) * np.broadcast_to(rho, y.shape)[hit]
         a, b = y[hit] / effect, (total - y[hit]) / effect + 1
-        tail = np.maximum(betainc(a, b, p[hit]), 1e-290)
-        out[hit] = -np.log10(tail)
+        out[hit] = -np.log10(np.maximum(betainc(a, b, usual), 1e-290))
     return out
 
 
-def _sums(
-    state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, mu: Floats
-) -> dict[int, tuple[Floats, Floats, Floats]]:
-    """Per scale the sums of y, n and mu over its rows, the current one included."""
-    rows = len(state.ring_y)
-    ys, ns, ms = y.astype(np.float64), n.astype(np.float64), mu.copy()
-    sums: dict[int, tuple[Floats, Floats, Floats]] = {}
+def _sums(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, mu: Floats) -> Sums:
+    """The sums of y, n and mu over the rows of each scale, the current one included."""
+    scales = tuning.scales
+    sums = np.empty((3, len(scales), len(mu)))
+    running = np.stack([y, n, mu]).astype(np.float64)
     back = 1
-    for scale in tuning.scales:
+    for at, scale in enumerate(scales):
         while back < scale:
-            row = (state.head - back) % rows
-            ys = ys + state.ring_y[row, slots]
-            ns = ns + state.ring_n[row, slots]
-            ms = ms + state.ring_mu[row, slots]
+            row = (state.head - back) % len(state.ring_y)
+            for k, ring in enumerate((state.ring_y, state.ring_n, state.ring_mu)):
+                running[k] += ring[row, slots]
             back += 1
-        sums[scale] = (ys, ns, ms)
-    return sums
+        sums[:, at] = running
+    return Sums(np.asarray(scales, np.int32), *sums)
 
 
 def _against_own_tail(state: SpikeState, slots: Slots, evidence: Floats) -> Floats:
@@ -341,9 +346,14 @@ def _against_own_tail(state: SpikeState, slots: Slots, evidence: Floats) -> Floa
     if hit.size:
         n = state.tail_n[slots][hit]
         mean = np.maximum(state.tail_sum[slots][hit] / n, 1 / LN10)
-        rate = np.clip(n / state.tail_rows[slots][hit], 10**-TAIL_START, 1.0)
+        rate = bounded(n / state.tail_rows[slots][hit], 10**-TAIL_START, 1.0)
         out[hit] = -np.log10(rate) + (evidence[hit] - TAIL_START) / (LN10 * mean)
     return out
+
+
+def bounded(values: Floats, low: float | Floats, high: float | Floats) -> Floats:
+    """``numpy.clip`` without its overhead, which is felt with few series."""
+    return np.minimum(np.maximum(values, low), high)
 
 
 def pick(table: NDArray[np.float32], slots: Slots, cell: Cell) -> Floats:

@@ -34,11 +34,13 @@ class SeriesTable:
     def slot(self, series: str) -> int | None:
         """The slot of ``series``, taken now if it is new; ``None`` where no more are watched."""
         slot = self.slots.find(series)
-        if slot is None:
-            slot = self.slots.take(series)
-            if slot is not None:
-                self.make_room(slot + 1)
-                self.cover(slot, series)
+        return self._new_slot(series) if slot is None else slot
+
+    def _new_slot(self, series: str) -> int | None:
+        slot = self.slots.take(series)
+        if slot is not None:
+            self.make_room(slot + 1)
+            self.cover(slot, series)
         return slot
 
     def cover(self, slot: int, series: str) -> None:

@@ -97,23 +97,26 @@ class Watcher:
         """
         source = (observations.topic, observations.partition)
         mark = self.sources.marks.get(source, -1)
+        topic, partition, release = observations.topic, observations.partition, observations.release
         documents = observations.documents
+        fresh: list[Item] = []
         for item in observations.items:
-            document = documents[item.document]
-            if document.offset > mark:
-                self.waiting.add(
+            doc = documents[item.document]
+            if doc.offset > mark:
+                fresh.append(
                     Item(
-                        document.event_ms,
-                        observations.topic,
-                        observations.partition,
-                        document.offset,
+                        doc.event_ms,
+                        topic,
+                        partition,
+                        doc.offset,
                         item.series,
                         item.p_negative,
                         item.negative,
-                        observations.release,
-                        document,
+                        release,
+                        doc,
                     )
                 )
+        self.waiting.add(fresh)
         self.sources.hear(source, observations.last, observations.event_ms)
         alerts = self.incidents.bury_orphans(self.mark_ms)
         watermark = self.sources.watermark()
@@ -246,32 +249,34 @@ class Watcher:
         negative: list[bool] = []
         times: list[int] = []
         corrected: set[tuple[int, int]] = set()
-        assert self.open_ms is not None
+        opened = self.open_ms
+        assert opened is not None
+        slot_of, is_new = self.table.slot, self.stories.is_new
         for item in items:
-            slot = self.table.slot(item.series)
+            event_ms = item.event_ms
+            slot = slot_of(item.series)
             if slot is None:
                 self.refused += 1
                 continue
-            event_ms = item.event_ms
-            age = 0 if event_ms >= self.open_ms else -((event_ms - self.open_ms) // self.size_ms)
+            age = 0 if event_ms >= opened else -((event_ms - opened) // self.size_ms)
             if age >= self.tuning.ring_rows:
                 self.too_late += 1
-                continue
-            self.release = item.release
-            self.last_ms = max(self.last_ms, event_ms)
-            if not self.stories.is_new(slot, item.document.signature, event_ms):
+            elif not is_new(slot, item.document.signature, event_ms):
                 self.witnesses.hear_copy(slot, age)
-                continue
-            if item.negative:
-                self.witnesses.hear(slot, item, age)
-            if age:
-                self.late += 1
-                self.table.correct(slot, age, item.negative)
-                corrected.add((slot, age))
             else:
-                slots.append(slot)
-                negative.append(item.negative)
-                times.append(event_ms)
+                if item.negative:
+                    self.witnesses.hear(slot, item, age)
+                if age:
+                    self.late += 1
+                    self.table.correct(slot, age, item.negative)
+                    corrected.add((slot, age))
+                else:
+                    slots.append(slot)
+                    negative.append(item.negative)
+                    times.append(event_ms)
+        if items:
+            self.release = items[-1].release
+            self.last_ms = max(self.last_ms, items[-1].event_ms)
         if slots:
             self.table.count(slots, negative, times)
         return {slot for slot, bad in zip(slots, negative, strict=True) if bad}, corrected

@@ -8,7 +8,7 @@ grace. Nothing here asks a clock.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -98,15 +98,19 @@ class Waiting:
         self._order: list[int] = []
         self.count = 0
 
-    def add(self, item: Item) -> None:
-        """Keep ``item`` until its minute closes."""
-        minute = item.event_ms // MINUTE_MS
-        bucket = self._minutes.get(minute)
-        if bucket is None:
-            bucket = self._minutes[minute] = []
-            heapq.heappush(self._order, minute)
-        bucket.append(item)
-        self.count += 1
+    def add(self, items: Iterable[Item]) -> None:
+        """Keep ``items`` until their minutes close."""
+        minute, bucket = -1, None
+        for item in items:
+            # Neighbours mostly share their minute.
+            if bucket is None or item[0] // MINUTE_MS != minute:
+                minute = item[0] // MINUTE_MS
+                bucket = self._minutes.get(minute)
+                if bucket is None:
+                    bucket = self._minutes[minute] = []
+                    heapq.heappush(self._order, minute)
+            bucket.append(item)
+            self.count += 1
 
     def first_minute_end(self) -> int | None:
         """When (ms) the earliest minute that holds items closes."""

@@ -50,8 +50,7 @@ def test_event_time_zero_is_a_time() -> None:
 @given(st.lists(st.integers(0, 10 * MINUTE_MS), max_size=40), st.lists(st.integers(0, 12), max_size=6))
 def test_items_leave_in_order_once_their_minute_has_closed(times: list[int], marks: list[int]) -> None:
     waiting = Waiting()
-    for offset, event_ms in enumerate(times):
-        waiting.add(item(event_ms, offset))
+    waiting.add(item(event_ms, offset) for offset, event_ms in enumerate(times))
     left: list[Item] = []
     for mark in sorted(marks):
         out = waiting.release_before(mark * MINUTE_MS)
