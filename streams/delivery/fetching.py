@@ -214,8 +214,9 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return max(0, end - state.position), time.monotonic() - state.timestamp / 1000
 
     def rejoining(self) -> bool:
-        """Whether the member waits to join its group again."""
-        return self._consumer is not None and bool(self._consumer._coordinator._rejoin_needed_fut.done())
+        """Whether the member waits to join its group again; False before it first joined."""
+        coordinator = None if self._consumer is None else self._consumer._coordinator
+        return coordinator is not None and bool(coordinator._rejoin_needed_fut.done())
 
 
 def _as_parsed(_: Any, record: Record) -> Record:
