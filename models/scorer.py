@@ -11,6 +11,7 @@ take another path for one. So a slab that is read again after a crash, cut elsew
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ Precision = Literal["auto", "fp32", "int8", "fp16"]
 CHARS_PER_TOKEN = 16
 """A text is cut at this many characters per token read: what lies beyond is never reached in English."""
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _PREFERRED = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
 _ORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -239,8 +241,8 @@ class Scorer:
         encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
         try:
             return list(encode(texts))
-        except (UnicodeEncodeError, TypeError):  # a lone surrogate: one code point stands in for it
-            return list(encode([text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]))
+        except (UnicodeEncodeError, TypeError):  # a lone surrogate: another code point stands in for it
+            return list(encode([_SURROGATE.sub("\ufffd", text) for text in texts]))
 
     def _locate(self, encoding: Any, spans: Sequence[Span], length: int) -> list[tuple[int, int] | None]:
         if not any(spans):

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,7 +28,7 @@ from trainer.batches import MISSING, Batch, Encoded, collate, encode, grouped
 from trainer.data import Example, parts, read_set, sample
 from trainer.errors import DataError
 from trainer.measure import Answer, questions, summary
-from trainer.network import Adapter, Network, Outputs, build, lora_matrices
+from trainer.network import Adapter, Network, Outputs, build, load_lora, lora_matrices
 
 SOURCES: dict[str, int] = {
     "twitter_fin_news_topic": 100_000,
@@ -175,8 +175,11 @@ def run(
     recipe: Recipe | None = None,
     fraction: float = 1.0,
     base: Path | None = None,
+    start: Path | None = None,
 ) -> Path:
     """Train on the sets under ``data`` and write a checkpoint directory ``output``; returns it.
+
+    ``start`` is an earlier checkpoint to go on from, its adapter of the same shape.
 
     The checkpoint holds ``adapter.safetensors``, ``heads.safetensors``, ``tokenizer.json``, ``recipe.json``
     and ``log.jsonl`` (a line per 50 steps and per epoch). ``recipe.minutes`` bounds the wall-clock time:
@@ -199,6 +202,9 @@ def run(
     encoded = {part: encode(examples, tokenizer, recipe.max_tokens) for part, examples in rows.items()}
     taxonomies = {name: len(labels) for name, labels in TAXONOMIES.items()}
     network = build(base, taxonomies, recipe.adapter, seed=recipe.seed)
+    if start is not None:
+        load_lora(network, {name: value.float() for name, value in load_file(start / "adapter.safetensors").items()})
+        network.load_state_dict(load_file(start / "heads.safetensors"), strict=False)
     (output / "recipe.json").write_text(
         json.dumps(
             {"recipe": asdict(recipe), "sources": sources, "rows": {part: len(some) for part, some in rows.items()}},

@@ -1,0 +1,102 @@
+"""The shipped release, assembled as a user's first run does it, on sentences written for the purpose."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.assembly import ensure_shipped
+from models.labels import FINANCE
+from models.registry import Registry
+from models.scorer import Scorer
+from tests.models.texts import documents
+
+MOODS = ("negative", "neutral", "positive")
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ensure_shipped(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="module")
+def scorer(shipped: Path) -> Scorer:
+    return Scorer.load(shipped, provider="cpu", precision="fp32")
+
+
+def test_it_is_the_champion_and_verifies(shipped: Path) -> None:
+    registry = Registry(shipped.parent)
+    assert registry.resolve("champion") == shipped
+    manifest = registry.verify("champion")
+    assert manifest.labels.topics["finance"] == FINANCE
+    assert manifest.licence == "Apache-2.0"
+    assert manifest.data
+
+
+def test_it_is_assembled_without_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; from models.assembly import ensure_shipped; from models.scorer import Scorer; "
+        f"Scorer.load(ensure_shipped({str(tmp_path)!r})); "
+        "sys.exit(bool({'torch', 'transformers', 'peft', 'streams', 'trainer'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parent.parent.parent
+    assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "mood"),
+    [
+        ("Shares of Globex plunge after it warns of heavy losses", "negative"),
+        ("Regulator fines Initech over misleading statements to customers", "negative"),
+        ("The headphones broke after two days and support never answered, a waste of money", "negative"),
+        ("Globex beats expectations as profit jumps and raises its dividend", "positive"),
+        ("The camera is wonderful, crisp pictures and a battery that lasts", "positive"),
+        ("Initech to hold its annual meeting on Thursday", "neutral"),
+    ],
+)
+def test_it_hears_plain_sentences(scorer: Scorer, text: str, mood: str) -> None:
+    probs = scorer.score([text]).sentiment[0]
+    assert MOODS[int(probs.argmax())] == mood, dict(zip(MOODS, probs.round(3), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("Globex declares quarterly dividend of 12 cents per share", "Dividend"),
+        ("Fed officials signal a further rate increase at the next meeting", "Fed | Central Banks"),
+        ("Oil climbs as producers agree to cut output", "Energy | Oil"),
+        ("Initech names a new chief financial officer", "Personnel Change"),
+    ],
+)
+def test_it_knows_plain_topics(scorer: Scorer, text: str, topic: str) -> None:
+    probs = scorer.score([text]).topics["finance"][0]
+    assert FINANCE[int(probs.argmax())] == topic
+
+
+def test_good_news_for_one_is_bad_news_for_the_other(scorer: Scorer) -> None:
+    text = "Globex shares soar while Initech shares slump"
+    at = text.index("Initech")
+    toward = scorer.score([text], [[(0, 6), (at, at + 7)]]).entities[0]
+    assert [MOODS[column] for column in toward.argmax(1)] == ["positive", "negative"]
+
+
+def test_a_documents_numbers_do_not_depend_on_its_neighbours(scorer: Scorer) -> None:
+    """Bit for bit, on the real graph: neighbours, place in the batch, batch size and entities beside it vary."""
+    texts, spans = documents(90, seed=8)
+    whole = scorer.score(texts, spans)
+    draw = np.random.default_rng(9)
+    for budget in (128, 1024, 16_384):
+        order = draw.permutation(90).tolist()
+        scorer.batch_tokens = budget
+        for part in (order[:1], order[1:31], order[31:]):
+            again = scorer.score([texts[row] for row in part], [spans[row] for row in part])
+            assert np.array_equal(whole.sentiment[part], again.sentiment)
+            assert np.array_equal(whole.topics["finance"][part], again.topics["finance"])
+            assert np.array_equal(whole.embedding[part], again.embedding)
+            for at, row in enumerate(part):
+                assert np.array_equal(whole.entities[row], again.entities[at])
+    scorer.batch_tokens = 4096
