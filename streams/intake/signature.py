@@ -5,9 +5,10 @@ dateline, the agency's name, a cut end. The edges are taken off, then the first 
 the figures near them are hashed. So equality of one number folds copies, whatever order they come in, and
 a flood of complaints that share a turn of phrase but not their beginning, or differ in a figure, stays many.
 
-Measured on 4,900 headlines with one change each: RT, link, tags, agency, dateline, "Breaking:" fold in more
-than 99 %, a cut end in 91 %, one word put for another in 16 %. A MinHash band over four words folds half of
-those last, with a hundred times the false folds between stories that are built from one phrase.
+Measured (tests/bench/folding.py) on 5,000 headlines with one change each: RT, link, tags, agency, dateline,
+"Breaking:" fold in 99 %, a cut end in 93 %, a sentence appended in 48 %, one word put for another in 12 %; one
+pair of 14,239 different texts folds wrongly. A MinHash band over four words folds half of the edited ones, with a
+hundred times the false folds between stories that are built from one phrase.
 """
 
 from __future__ import annotations
