@@ -26,6 +26,8 @@ SUSPECT_AFTER = 3
 """Deaths with a slab in hand until its records are probed one by one."""
 GUILTY_AFTER = 2
 """Deaths with one record in hand, alone, until it is given up."""
+MOST_ENTRIES = 64
+"""More than are ever in hand: older ones were committed after all, after a death that came too late to matter."""
 
 
 class Entry(Struct, frozen=True):
@@ -59,15 +61,9 @@ class Journal:
             page = self._page(slab.place)
             before = [entry for entry in page.entries if entry.start < slab.end and slab.start < entry.end]
             attempt = 1 + max((entry.attempts for entry in before), default=0)
-            # What lies before a slab was committed, or it would have been read first.
-            kept = [entry for entry in page.entries if entry not in before and entry.end > slab.start]
-            self._write(
-                slab.place,
-                Page(
-                    (*kept, Entry(slab.start, slab.end, attempt)),
-                    {offset: n for offset, n in page.strikes.items() if int(offset) >= slab.start},
-                ),
-            )
+            kept = [entry for entry in page.entries if entry not in before]
+            entries = (*kept, Entry(slab.start, slab.end, attempt))[-MOST_ENTRIES:]
+            self._write(slab.place, msgspec.structs.replace(page, entries=entries))
             return attempt
 
     def end(self, slab: Slab) -> None:
@@ -75,8 +71,8 @@ class Journal:
         with self._lock:
             page = self._page(slab.place)
             entries = tuple(entry for entry in page.entries if not slab.start <= entry.start < slab.end)
-            strikes = {o: n for o, n in page.strikes.items() if not slab.start <= int(o) < slab.end}
-            self._write(slab.place, Page(entries, strikes))
+            strikes = {offset: n for offset, n in page.strikes.items() if int(offset) >= slab.end}
+            self._write(slab.place, msgspec.structs.replace(page, entries=entries, strikes=strikes))
 
     def probe(self, place: Place, offset: int) -> int:
         """One record of a suspect slab is taken in hand, alone: how many deaths it has had already."""
