@@ -52,7 +52,7 @@ STORIES = (
 )
 
 CHAPTERS = (
-    (6.0, "an ordinary Tuesday begins"),
+    (7.0, "an ordinary Tuesday begins"),
     (7.67, "the first buyers of a pressure cooker are burned and write about it"),
     (8.42, "local papers take it up"),
     (10.0, "another company launches a watch, to cheers: just as loud"),
