@@ -211,7 +211,9 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if state.highwater is None or not state.has_valid_position or not state.timestamp:
             return None
         end = state.lso if state.lso is not None and state.lso >= 0 else state.highwater
-        return max(0, end - state.position), time.monotonic() - state.timestamp / 1000
+        # aiokafka stamps with the wall clock; one that was set back tells nothing fresh.
+        age = time.time() - state.timestamp / 1000
+        return max(0, end - state.position), age if age >= -1.0 else float("inf")
 
     def rejoining(self) -> bool:
         """Whether the member waits to join its group again; False before it first joined."""
