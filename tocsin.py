@@ -30,7 +30,9 @@ release_app = typer.Typer(no_args_is_help=True, help="List, check and choose mod
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(ingest_app, name="ingest")
+watchlist_app = typer.Typer(no_args_is_help=True, help="Make a watch-list of entities.")
 app.add_typer(release_app, name="release")
+app.add_typer(watchlist_app, name="watchlist")
 
 
 class Role(enum.StrEnum):
@@ -259,6 +261,24 @@ def dlq_replay(
     from streams.operate.deadletters import replay as run
 
     leave(run(settings(config, brokers=brokers, prefix=prefix), topic=topic, dry_run=dry_run))
+
+
+@watchlist_app.command("import")
+def watchlist_import(
+    gazetteer: Annotated[Path, typer.Argument(help="JSONL, plain or gzipped: text (a name), ticker, aliases.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="TOML watch-list.")],
+    most: Annotated[int | None, typer.Option(min=1, help="Only the first N companies.")] = None,
+) -> None:
+    """Make a watch-list of a gazetteer, such as the SEC's tickers or the S&P 500.
+
+    Names that are ordinary words get a rule that asks for context. Look the file over, then name it in
+    `intake.watchlist`.
+    """
+    from streams.intake.gazetteer import import_gazetteer
+
+    imported = import_gazetteer(gazetteer, most=most)
+    output.write_text(imported.to_toml(), encoding="utf-8")
+    typer.echo(f"{len(imported.entities)} entities in {output}", err=True)
 
 
 @release_app.command("list")

@@ -145,7 +145,7 @@ class _Worker:
         self.metrics.release.info(
             {"release": scorer.release, "provider": scorer.provider, "precision": scorer.precision}
         )
-        intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist), settings.streams)
+        intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist))
         journal = Journal(settings.state_dir, settings.topics.group("score"))
         progress = self._progress("score", COMMIT_SECONDS)
         role = Scoring(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import blake2b
 
 from streams.intake.event_time import event_time, parse_time
@@ -14,7 +13,7 @@ from streams.intake.signature import signature, words_of
 from streams.intake.text import CleanText, clean
 from streams.intake.watchlist import WatchList
 from streams.records import Document, Origin, Rejection
-from streams.settings import IntakeSettings, StreamSettings
+from streams.settings import IntakeSettings
 
 LONGEST_ID = 512
 LONGEST_TITLE = 300
@@ -35,7 +34,6 @@ class Intake:
         self,
         settings: IntakeSettings,
         watchlist: WatchList,
-        streams: Mapping[str, StreamSettings] | None = None,
         *,
         needs_time: bool = True,
     ) -> None:

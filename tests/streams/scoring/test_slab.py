@@ -75,7 +75,7 @@ class Death(BaseException):
 @pytest.fixture
 def scoring(tmp_path: Path, release: Scorer) -> Callable[..., SlabScorer]:
     settings = Settings(scoring=ScoringSettings(max_tokens=64), state_dir=tmp_path)
-    intake = Intake(settings.intake, WatchList.load(None), settings.streams)
+    intake = Intake(settings.intake, WatchList.load(None))
 
     def build(scorer: Any = release, journal: Journal | None = None) -> SlabScorer:
         journal = journal or Journal(tmp_path, "tocsin-score")
