@@ -95,7 +95,6 @@ class _Worker:
         asyncio.set_event_loop(self.loop)
         self.outputs = Outputs(
             aiokafka_options(settings, "worker"),
-            idempotent=not settings.kafka.embedded,  # librdkafka's mock cluster gives no producer ids to aiokafka
             delivery_seconds=settings.kafka.delivery_timeout_seconds,
         )
         self.executors: list[ThreadPoolExecutor] = []

@@ -36,12 +36,9 @@ class Outputs:
     ``connection`` are aiokafka's options. Used from one event loop.
     """
 
-    def __init__(
-        self, connection: Mapping[str, Any], *, idempotent: bool = True, delivery_seconds: float = 120.0
-    ) -> None:
+    def __init__(self, connection: Mapping[str, Any], *, delivery_seconds: float = 120.0) -> None:
         # aiokafka uses one time-out for a request and for the life of a batch, so the longer one is given.
         self._options = {**connection, "request_timeout_ms": int(delivery_seconds * 1000)}
-        self._idempotent = idempotent
         self._seconds = delivery_seconds
         self._producer: aiokafka.AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -60,7 +57,7 @@ class Outputs:
         producer = aiokafka.AIOKafkaProducer(
             **self._options,
             acks="all",
-            enable_idempotence=self._idempotent,
+            enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
             max_request_size=LARGEST_RECORD_BYTES,
         )
