@@ -81,19 +81,19 @@ class Courier:
         self._metrics.notifications.labels(self.sink.name, outcome.kind).inc()
         named = {"sink": self.sink.name, "transition": delivery.alert.transition_id[:64]}
         if outcome.kind == "sent":
-            self._outbox.mark_sent(delivery)
+            self._outbox.settle(delivery)
             if self._failures:
                 log.info("sink takes alerts again", **named)
             self._failures = 0
         elif outcome.kind == "refused":
-            self._outbox.mark_refused(delivery, outcome.reason)
+            self._outbox.settle(delivery)
             self._failures = 0
             log.error("sink refused an alert for good", reason=outcome.reason, **named)
         else:
             self._failures += 1
             attempts = delivery.attempts + 1
             pause = pause_seconds(attempts, LONGEST_MESSAGE_PAUSE_SECONDS, random.random())  # noqa: S311 - no secret
-            self._outbox.mark_failed(delivery, self._clock() + int(pause * 1000), outcome.reason)
+            self._outbox.put_off(delivery, self._clock() + int(pause * 1000))
             log.warning("alert not delivered, kept", reason=outcome.reason, attempts=attempts, **named)
         self.report()
 

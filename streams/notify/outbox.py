@@ -30,22 +30,15 @@ CREATE TABLE IF NOT EXISTS transitions (
     sequence INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
     stored_ms INTEGER NOT NULL, alert BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
-    number INTEGER NOT NULL REFERENCES transitions ON DELETE CASCADE, channel TEXT NOT NULL,
-    alert_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting', attempts INTEGER NOT NULL DEFAULT 0,
-    due_ms INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '', PRIMARY KEY (channel, number)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS waiting ON deliveries (channel, alert_id, number) WHERE state = 'waiting';
+    channel TEXT NOT NULL, number INTEGER NOT NULL REFERENCES transitions ON DELETE CASCADE,
+    alert_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due_ms INTEGER NOT NULL,
+    PRIMARY KEY (channel, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS owed ON deliveries (channel, alert_id, due_ms);
 CREATE TABLE IF NOT EXISTS incidents (
     alert_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, resolved_ms INTEGER, alert BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS aged ON transitions (stored_ms);
 """
 _FORMAT = "1"
-_HEAD = """d.channel = ? AND d.state = 'waiting' AND NOT EXISTS (
-    SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.alert_id = d.alert_id
-    AND e.state = 'waiting' AND e.number < d.number)"""
-"""The waiting deliveries of a channel, without those that an earlier one of the same incident holds back."""
-_DUE = f"""SELECT d.number, d.attempts, t.alert FROM deliveries d JOIN transitions t USING (number)
-    WHERE {_HEAD} AND d.due_ms <= ? ORDER BY d.number LIMIT 1"""  # noqa: S608 - constants
-_NEXT_DUE = f"SELECT min(d.due_ms) FROM deliveries d WHERE {_HEAD}"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -137,32 +130,41 @@ class Outbox:
         return new
 
     def due(self, channel: str, now_ms: int) -> Delivery | None:
-        """The oldest delivery that may be tried now. Transitions of one incident keep their order."""
-        row = self._db.execute(_DUE, (channel, now_ms)).fetchone()
+        """The oldest delivery that may be tried now. All that wait of one incident are due at one time, so its
+        transitions keep their order."""
+        row = self._db.execute(
+            "SELECT d.number, d.attempts, t.alert FROM deliveries d JOIN transitions t USING (number) "
+            "WHERE d.channel = ? AND d.due_ms <= ? ORDER BY d.number LIMIT 1",
+            (channel, now_ms),
+        ).fetchone()
         return None if row is None else Delivery(row[0], channel, row[1], _decode(row[2]))
 
     def next_due_ms(self, channel: str) -> int | None:
         """When the earliest waiting delivery of ``channel`` may be tried; ``None`` where none waits."""
-        (due,) = self._db.execute(_NEXT_DUE, (channel,)).fetchone()
+        (due,) = self._db.execute("SELECT min(due_ms) FROM deliveries WHERE channel = ?", (channel,)).fetchone()
         return None if due is None else int(due)
 
-    def mark_sent(self, delivery: Delivery) -> None:
-        """The sink took it."""
-        self._mark(delivery, "sent", 0, "")
+    def settle(self, delivery: Delivery) -> None:
+        """The sink took it, or says that it never will; it waits no longer."""
+        self._db.execute("DELETE FROM deliveries WHERE channel = ? AND number = ?", (delivery.channel, delivery.number))
 
-    def mark_refused(self, delivery: Delivery, error: str) -> None:
-        """The sink says that this message will never do; it is not tried again."""
-        self._mark(delivery, "refused", 0, error)
-
-    def mark_failed(self, delivery: Delivery, due_ms: int, error: str) -> None:
-        """The sink did not take it; it may be tried again from ``due_ms`` on."""
-        self._mark(delivery, "waiting", due_ms, error)
+    def put_off(self, delivery: Delivery, due_ms: int) -> None:
+        """The sink did not take it; its incident may be tried again from ``due_ms`` on."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE deliveries SET attempts = attempts + 1 WHERE channel = ? AND number = ?",
+                (delivery.channel, delivery.number),
+            )
+            self._db.execute(
+                "UPDATE deliveries SET due_ms = ? WHERE channel = ? AND alert_id = ?",
+                (due_ms, delivery.channel, delivery.alert.alert_id),
+            )
 
     def backlog(self, channel: str) -> tuple[int, int | None]:
         """How many deliveries wait for ``channel``, and since when the oldest does (milliseconds)."""
         count, oldest = self._db.execute(
-            "SELECT count(*), min(t.stored_ms) FROM deliveries d JOIN transitions t USING (number) "
-            "WHERE d.channel = ? AND d.state = 'waiting'",
+            "SELECT waiting, (SELECT stored_ms FROM transitions WHERE number = first) FROM "
+            "(SELECT count(*) AS waiting, min(number) AS first FROM deliveries WHERE channel = ?)",
             (channel,),
         ).fetchone()
         return count, oldest
@@ -172,8 +174,8 @@ class Outbox:
         read = self.offsets(topic)
         waiting = dict(
             self._db.execute(
-                "SELECT partition, min(offset) FROM transitions JOIN deliveries USING (number) "
-                "WHERE topic = ? AND state = 'waiting' GROUP BY partition",
+                "SELECT partition, min(offset) FROM deliveries CROSS JOIN transitions USING (number) "
+                "WHERE topic = ? GROUP BY partition",
                 (topic,),
             )
         )
@@ -183,7 +185,7 @@ class Outbox:
         """Incidents that fire, or were resolved since then, and of which ``channel`` awaits no delivery."""
         rows = self._db.execute(
             "SELECT alert FROM incidents i WHERE (resolved_ms IS NULL OR resolved_ms >= ?) AND NOT EXISTS ("
-            "  SELECT 1 FROM deliveries d WHERE d.channel = ? AND d.alert_id = i.alert_id AND d.state = 'waiting')",
+            "  SELECT 1 FROM deliveries d WHERE d.channel = ? AND d.alert_id = i.alert_id)",
             (resolved_since_ms, channel),
         )
         return (_decode(alert) for (alert,) in rows)
@@ -191,21 +193,14 @@ class Outbox:
     def keep_only(self, channels: Sequence[str]) -> int:
         """Drop deliveries to sinks that the settings no longer name; returns how many were waiting."""
         marks = ",".join("?" * len(channels))
-        gone = f"channel NOT IN ({marks})"
-        with self._transaction():
-            (waiting,) = self._db.execute(
-                f"SELECT count(*) FROM deliveries WHERE state = 'waiting' AND {gone}",  # noqa: S608 - marks only
-                channels,
-            ).fetchone()
-            self._db.execute(f"DELETE FROM deliveries WHERE {gone}", channels)  # noqa: S608
-        return int(waiting)
+        gone = self._db.execute(f"DELETE FROM deliveries WHERE channel NOT IN ({marks})", channels)  # noqa: S608
+        return gone.rowcount
 
     def prune(self, now_ms: int) -> None:
         """Forget transitions delivered everywhere and incidents resolved longer than :data:`KEPT_MS` ago."""
         with self._transaction():
             self._db.execute(
-                "DELETE FROM transitions WHERE stored_ms < ? AND number NOT IN "
-                "(SELECT number FROM deliveries WHERE state = 'waiting')",
+                "DELETE FROM transitions WHERE stored_ms < ? AND number NOT IN (SELECT number FROM deliveries)",
                 (now_ms - KEPT_MS,),
             )
             self._db.execute("DELETE FROM incidents WHERE resolved_ms < ?", (now_ms - KEPT_MS,))
@@ -229,8 +224,9 @@ class Outbox:
         if row is None:
             return 0
         self._db.executemany(
-            "INSERT INTO deliveries (number, channel, alert_id, due_ms) VALUES (?, ?, ?, ?)",
-            [(row[0], channel, alert.alert_id, now_ms) for channel in channels],
+            "INSERT INTO deliveries (channel, number, alert_id, due_ms) VALUES (?1, ?2, ?3, "
+            "coalesce((SELECT max(due_ms) FROM deliveries WHERE channel = ?1 AND alert_id = ?3), ?4))",
+            [(channel, row[0], alert.alert_id, now_ms) for channel in channels],
         )
         if channels:
             self._db.execute(
@@ -239,14 +235,6 @@ class Outbox:
                 (alert.alert_id, alert.sequence, now_ms if alert.state == "resolved" else None, encoded),
             )
         return 1
-
-    def _mark(self, delivery: Delivery, state: str, due_ms: int, error: str) -> None:
-        failed = 0 if state == "sent" else 1
-        self._db.execute(
-            "UPDATE deliveries SET state = ?, due_ms = ?, error = ?, attempts = attempts + ? "
-            "WHERE channel = ? AND number = ?",
-            (state, due_ms, error[:300], failed, delivery.channel, delivery.number),
-        )
 
     def _fact(self, name: str, value: str) -> str:
         """The stored fact ``name``; ``value`` becomes it where there is none."""

@@ -40,37 +40,49 @@ def test_an_incident_s_transitions_keep_their_order_and_hold_up_no_other(outbox:
     first = outbox.due("w", 1000)
     assert first is not None
     assert first.alert.transition_id == "a1-1"
-    outbox.mark_failed(first, 9_000, "status 503")
+    outbox.put_off(first, 9_000)
     other = outbox.due("w", 1000)
     assert other is not None
     assert other.alert.alert_id == "b"
-    outbox.mark_sent(other)
+    outbox.settle(other)
     assert outbox.due("w", 1000) is None
     assert outbox.next_due_ms("w") == 9_000, "the successor that waits behind it must not count as due"
     retried = outbox.due("w", 9_000)
     assert retried is not None
     assert (retried.alert.transition_id, retried.attempts) == ("a1-1", 1)
-    outbox.mark_sent(retried)
+    outbox.settle(retried)
     last = outbox.due("w", 9_000)
     assert last is not None
     assert last.alert.state == "resolved"
 
 
-def test_a_refused_delivery_lets_the_incident_go_on(outbox: Outbox, alert: Make) -> None:
+def test_a_settled_delivery_lets_the_incident_go_on(outbox: Outbox, alert: Make) -> None:
     put(outbox, alert(), alert(state="resolved", sequence=2))
     first = outbox.due("w", 1000)
     assert first is not None
-    outbox.mark_refused(first, "status 400")
+    outbox.settle(first)
     second = outbox.due("w", 1000)
     assert second is not None
     assert second.alert.sequence == 2
+
+
+def test_what_comes_later_of_a_waiting_incident_waits_with_it(outbox: Outbox, alert: Make) -> None:
+    put(outbox, alert())
+    first = outbox.due("w", 1000)
+    assert first is not None
+    outbox.put_off(first, 9_000)
+    put(outbox, alert(state="resolved", sequence=2), at=1, now_ms=2_000)
+    assert outbox.due("w", 8_999) is None
+    again = outbox.due("w", 9_000)
+    assert again is not None
+    assert again.alert.sequence == 1
 
 
 def test_channels_are_apart(outbox: Outbox, alert: Make) -> None:
     put(outbox, alert(), channels=("v", "w"))
     mine = outbox.due("v", 1000)
     assert mine is not None
-    outbox.mark_sent(mine)
+    outbox.settle(mine)
     assert (outbox.backlog("v"), outbox.backlog("w")) == ((0, None), (1, 1000))
 
 
@@ -78,10 +90,10 @@ def test_the_group_s_offset_waits_for_the_slowest_sink(outbox: Outbox, alert: Ma
     put(outbox, alert(alert_id="x"), alert(alert_id="y"), alert(alert_id="z"))
     first = outbox.due("w", 1000)
     assert first is not None
-    outbox.mark_sent(first)
+    outbox.settle(first)
     assert outbox.delivered_below(TOPIC) == {0: 1}
     while (rest := outbox.due("w", 1000)) is not None:
-        outbox.mark_sent(rest)
+        outbox.settle(rest)
     assert outbox.delivered_below(TOPIC) == {0: 3}
 
 
@@ -89,7 +101,7 @@ def test_what_stands_is_the_last_state_of_incidents_without_mail(outbox: Outbox,
     put(outbox, alert(), alert(state="recovering", sequence=2), alert(alert_id="done", state="resolved"))
     assert list(outbox.standing("w", 0)) == []
     while (delivery := outbox.due("w", 1000)) is not None:
-        outbox.mark_sent(delivery)
+        outbox.settle(delivery)
     assert {(one.alert_id, one.state) for one in outbox.standing("w", 0)} == {
         ("a1", "recovering"),
         ("done", "resolved"),
@@ -147,12 +159,12 @@ def test_old_transitions_are_pruned_but_never_one_that_is_owed(outbox: Outbox, a
     put(outbox, alert(alert_id="owed"), alert(alert_id="paid"))
     owed = outbox.due("w", 1000)
     assert owed is not None
-    outbox.mark_failed(owed, 0, "")
+    outbox.put_off(owed, 0)
     paid = [d for d in (outbox.due("w", 1000),) if d is not None]
     assert paid[0].alert.alert_id == "owed"
     outbox.prune(1000 + KEPT_MS + 1)
     assert outbox.backlog("w")[0] == 2
-    outbox.mark_sent(paid[0])
+    outbox.settle(paid[0])
     outbox.prune(1000 + KEPT_MS + 1)
     assert outbox.backlog("w")[0] == 1
     assert put(outbox, alert(alert_id="owed"), at=5) == 1, "forgotten after its time"
