@@ -34,7 +34,7 @@ class TocsinApp(faust.App):  # type: ignore[misc]
     """A Faust app on the slab transport. An agent that raises ends the process: its slab is read again."""
 
     BootStrategy = _Boot
-    logger = logging.getLogger("mode.services")
+    logger = logging.getLogger("mode.tocsin")
     role: Role
     fetching: Fetching
 

@@ -224,7 +224,7 @@ class _Worker:
 class _Process(mode.Worker):  # type: ignore[misc]
     """mode's worker without its hands on logging and standard output."""
 
-    logger = logging.getLogger("mode.services")
+    logger = logging.getLogger("mode.tocsin")
 
     def __init__(self, *services: Any, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(*services, quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
@@ -245,7 +245,7 @@ class _Process(mode.Worker):  # type: ignore[misc]
 class _Support(mode.Service):  # type: ignore[misc]
     """What runs beside the apps: the producer, health and metrics, beats and ticks. Starts first, stops last."""
 
-    logger = logging.getLogger("mode.services")
+    logger = logging.getLogger("mode.tocsin")
 
     def __init__(self, worker: _Worker) -> None:
         self._worker = worker

@@ -60,7 +60,7 @@ class Fetcher(Protocol):
 class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread in which aiokafka fetches, commits and heartbeats."""
 
-    logger = logging.getLogger("mode.services")
+    logger = logging.getLogger("mode.tocsin")
 
     consumer: Fetcher
 

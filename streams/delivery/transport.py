@@ -71,7 +71,7 @@ def require_compiled_streams() -> None:
 class SlabConsumer(driver.Consumer):  # type: ignore[misc]
     """Delivers slabs and commits from the ledger."""
 
-    logger = logging.getLogger("mode.services")
+    logger = logging.getLogger("mode.tocsin")
 
     _thread: SlabThread
 
