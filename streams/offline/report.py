@@ -29,23 +29,21 @@ class Trace:
 
 @dataclass
 class Traces:
-    """Listens to watchers and keeps what the plots need: windows with documents, per series."""
+    """Listens to watchers and keeps what the plots need: windows with documents, per series, the first so many."""
 
     most_rows: int = 2_000_000
     series: dict[str, Trace] = field(default_factory=dict)
     series_days: float = 0.0
-    dropped: int = 0
     _rows: int = 0
 
     def hear(self, window: ClosedWindow, days: float) -> None:
         """Take down one closed window of ``days`` days."""
-        self.series_days += days * sum(name is not None for name in window.names)
+        self.series_days += days * window.series
+        if self._rows >= self.most_rows:
+            return
         for slot in np.flatnonzero(window.total).tolist():
             name = window.names[slot]
             if name is None:
-                continue
-            if self._rows >= self.most_rows:
-                self.dropped += 1
                 continue
             self._rows += 1
             self.series.setdefault(name, Trace()).rows.append(

@@ -35,9 +35,10 @@ SILENCE_MS = 28 * DAY_MS
 
 @dataclass(frozen=True)
 class ClosedWindow:
-    """What a listener hears of each window: the series with slots ``0..n-1`` and their counts and scores."""
+    """What a listener hears of each window: counts and scores by slot; ``series`` says how many have a name."""
 
     start_ms: int
+    series: int
     names: Sequence[str | None]
     negative: Floats
     total: Floats
@@ -297,7 +298,7 @@ class Watcher:
         for slot in self.incidents.take_shifted():
             accept_level(table.state, self.tuning, slot, cell)
         if self._listener is not None:
-            self._listener(ClosedWindow(start, table.slots.names, y, n, verdicts.mu, verdicts.score))
+            self._listener(ClosedWindow(start, len(table.slots), table.slots.names, y, n, verdicts.mu, verdicts.score))
         table.next_window()
         self.witnesses.turn()
         self.stories.forget_before(end)

@@ -77,12 +77,13 @@ class Sources:
     def watermark(self) -> int | None:
         """Event time (ms) behind which every source is; ``None`` until each expected one was heard of.
 
-        A source partition that never had a record holds nobody up.
+        A source partition that never had a record holds nobody up, nor does one that the settings no longer
+        name. Without expectations (a file) every source counts.
         """
-        for topic, count in self.expected.items():
-            if any((topic, partition) not in self.highs for partition in range(count)):
-                return None
-        known = [high for high in self.highs.values() if high is not None]
+        expected = [(topic, partition) for topic, count in self.expected.items() for partition in range(count)]
+        if any(source not in self.highs for source in expected):
+            return None
+        known = [high for source in expected or self.highs if (high := self.highs[source]) is not None]
         return min(known) - self.grace_ms if known else None
 
     def highest(self) -> int | None:

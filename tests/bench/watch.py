@@ -21,9 +21,18 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from streams.records import Observation, Observations, ObservedDocument
+from streams.records import (
+    Observation,
+    Observations,
+    ObservedDocument,
+    Origin,
+    ScoredDocument,
+    ScoredEntity,
+    SentimentProbs,
+)
 from streams.settings import Rule, WatchSettings
 from streams.watch.baselines import learn
+from streams.watch.observations import gather
 from streams.watch.spikes import SpikeState, Tuning, score
 from streams.watch.watcher import Watcher
 
@@ -90,6 +99,39 @@ def stream(watcher: Watcher, series: int, slabs: int, per_window: int) -> tuple[
     return usual / SLAB * 1e6, statistics.median(ends) - usual
 
 
+def gathering(rounds: int) -> float:
+    """Median microseconds a document costs on its way into observations, in the score stage."""
+    probs = SentimentProbs(0.1, 0.8, 0.1)
+    documents = [
+        ScoredDocument(
+            id=f"d{at}",
+            origin=Origin("news", 0, at),
+            stream="news",
+            event_ms=START * 1000 + at,
+            title="A headline of ordinary length",
+            text="",
+            source="wire",
+            url="",
+            lang="en",
+            flags=(),
+            sentiment="neutral",
+            sentiment_probs=probs,
+            topic="Earnings",
+            topics={},
+            entities=(ScoredEntity("e", f"e{at % 500}", None, None, "neutral", probs),),
+            signature=f"{at:016x}",
+            release="r",
+        )
+        for at in range(SLAB)
+    ]
+    slab = {"topic": "news", "partition": 0, "first": 0, "last": SLAB - 1, "event_ms": None, "release": "r"}
+
+    def work() -> None:
+        gather(documents, partitions=4, languages=("en",), **slab)  # type: ignore[arg-type]
+
+    return round(timed(work, rounds) / SLAB * 1e6, 1)
+
+
 def timed(work: Callable[[], object], rounds: int) -> float:
     """Median seconds of ``work``."""
     taken = []
@@ -114,6 +156,7 @@ def main() -> None:
         "us_per_series_window": {str(series): round(took / series * 1e6, 3) for series, took in swept.items()},
         "sweep_ms": {str(series): round(took * 1e3, 1) for series, took in swept.items()},
         "apply_us_per_document": round(document, 1),
+        "gather_us_per_document": gathering(asked.rounds),
         "items_per_document": ITEMS_PER_DOCUMENT,
         "window_end_ms": {str(watcher.series_count): round(end * 1e3, 1)},
         "state_bytes_per_series": sum(

@@ -264,6 +264,33 @@ def test_a_changed_rule_ends_the_incidents_of_the_old_one() -> None:
     assert {(a.alert_id, a.reason) for a in ends if a.state == "resolved"} == {(i, "rule changed") for i in firing}
 
 
+def test_each_rule_rings_for_its_own_series_with_its_own_name_and_labels() -> None:
+    rules = (
+        Rule(name="anything", budget=0.1),
+        Rule(name="acme-only", series=("entity:ac*",), severity="critical", labels={"team": "risk"}),
+        Rule(name="loud-only", minimum_negative=1000),
+    )
+    watch = Watcher(0, WatchSettings(), rules, {"news": 1})
+    alerts = play(watch, slabs(quiet_days(3) + crisis(NOW)))
+    heard = {(a.rule, a.series, a.severity) for a in alerts}
+    assert heard == {
+        ("anything", "entity:acme", "warning"),
+        ("anything", "stream:news", "warning"),
+        ("acme-only", "entity:acme", "critical"),
+    }
+    assert {a.labels.get("team") for a in alerts if a.rule == "acme-only"} == {"risk"}
+    assert len({a.alert_id for a in alerts}) == 3
+    lower = {a.threshold for a in alerts if a.rule == "anything"}
+    assert max(lower) < min(a.threshold for a in alerts if a.rule == "acme-only")
+
+
+def test_a_level_shift_is_one_incident_and_then_the_new_normal() -> None:
+    loud = [Voice(NOW + i * MINUTE, negative=i % 2 == 0) for i in range(3 * 1440)]
+    alerts = [a for a in play(watcher(), slabs(quiet_days(3) + loud)) if a.series == "entity:acme"]
+    assert len({a.alert_id for a in alerts}) == 1
+    assert alerts[-1].state == "resolved"
+
+
 def test_a_snapshot_of_another_shape_or_a_damaged_one_is_refused() -> None:
     watch = watcher()
     play(watch, slabs(quiet_days(0.2)))

@@ -41,6 +41,12 @@ def test_the_watermark_follows_the_slowest_and_never_goes_back() -> None:
     assert sources.highest() == 10_000
 
 
+def test_a_source_that_the_settings_no_longer_name_holds_nobody_up() -> None:
+    sources = Sources({"news": 1}, grace_ms=0, highs={("gone", 0): 5})
+    sources.hear(("news", 0), 5, 10_000)
+    assert sources.watermark() == 10_000
+
+
 def test_event_time_zero_is_a_time() -> None:
     sources = Sources({"news": 1}, grace_ms=0)
     sources.hear(("news", 0), 0, 0)
