@@ -6,9 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from deploy.kafka.kafka import KafkaNode, KafkaNodeError
+
+# The same examples on every run, and no verdict from a clock: machines are noisy.
+hypothesis.settings.register_profile("tocsin", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tocsin")
 
 
 @pytest.fixture(scope="session")
