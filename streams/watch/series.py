@@ -8,10 +8,10 @@ becomes a slash, so that the first bar always ends the root (``streams.topics.se
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
-from streams.records import ScoredDocument, SentimentProbs
+from streams.records import PROBABILITY_DIGITS, ScoredDocument, SentimentProbs
 
 LONGEST_NAME = 200
 """Characters of an id or label that go into a series' name."""
@@ -89,9 +89,12 @@ def _by_entity(scored: ScoredDocument) -> dict[str, list[SentimentProbs]]:
     return grouped
 
 
-def _negative(probs: Collection[SentimentProbs]) -> tuple[float, bool]:
+def _negative(probs: Sequence[SentimentProbs]) -> tuple[float, bool]:
+    """Mean P(negative), and whether it is the largest of the three means; at a tie the first wins, as everywhere."""
+    if len(probs) == 1:
+        [only] = probs
+        return only.negative, only.negative >= only.neutral and only.negative >= only.positive
     n = len(probs)
     negative = sum(p.negative for p in probs) / n
     others = max(sum(p.neutral for p in probs), sum(p.positive for p in probs)) / n
-    # At a tie the first of (negative, neutral, positive) wins, as everywhere.
-    return round(negative, 4), negative >= others
+    return round(negative, PROBABILITY_DIGITS), negative >= others

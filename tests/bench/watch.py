@@ -2,8 +2,8 @@
 
     python tests/bench/watch.py [--series 100000] [--rounds 20]
 
-Processor time of one core; medians over the rounds. A series-window is one series scored on a window and taught by it. Counts are
-drawn as news are: most series are silent in most windows, a few are busy. Writes JSON.
+Processor time of one core; medians over the rounds. A series-window is one series scored on a window and taught
+by it. Counts are drawn as news are: most series are silent in most windows, a few are busy. Writes JSON.
 """
 
 from __future__ import annotations
