@@ -40,6 +40,7 @@ BATCH = 200
 PREVIEW_CHARS = 2_000
 _ERRORS = "__connect.errors."
 _OURS = "tocsin."
+_ORIGIN = "origin"
 _YEAR_10000_MS = 253_402_300_800_000
 
 Fate = Literal["sent", "refused", "not replayable"]
@@ -99,7 +100,9 @@ class DeadLetter:
 
     def original_headers(self) -> list[tuple[str, bytes | None]]:
         """The headers the record came with, and the count of this replay."""
-        kept = [(name, value) for name, value in self.headers if not name.startswith((_ERRORS, _OURS))]
+        kept = [
+            (name, value) for name, value in self.headers if name != _ORIGIN and not name.startswith((_ERRORS, _OURS))
+        ]
         return [*kept, (REPLAYS_HEADER, str(self.replays + 1).encode())]
 
     def as_row(self) -> dict[str, Any]:

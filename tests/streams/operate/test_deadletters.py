@@ -13,7 +13,8 @@ from streams.errors import InputError
 from streams.operate import deadletters
 from streams.operate.client import kafka_python_options
 from streams.operate.terminal import harmless
-from streams.records import Origin
+from streams.records import Origin, Rejection
+from streams.scoring.dead_letters import dead_letter
 from streams.settings import Settings
 from streams.topics import REPLAYS_HEADER, dead_letter_value, error_headers
 
@@ -131,13 +132,31 @@ def test_an_unknown_topic_is_answered_with_the_known_ones(settings: Settings) ->
         deadletters.show(settings, topic="tweets", stage=None, limit=1, as_json=True)
 
 
+def test_what_a_worker_adds_is_taken_off_again() -> None:
+    class Original:
+        offset, timestamp, key, value = 7, 1_700_000_000_000, b"k", b"{"
+        headers = (("trace", b"\x01"), (REPLAYS_HEADER, b"1"))
+
+    refusal = Rejection("score", "InferenceError", "boom", "id")
+    made = dead_letter("t.news.dlq", 2, Original(), Origin("news", 2, 7), refusal, "r1", 3)
+
+    class Consumed:
+        topic, partition, offset, timestamp = "t.news.dlq", 2, 0, 1_700_000_000_000
+        key, value, headers = made.key, made.value, made.headers
+
+    letter = deadletters.DeadLetter.parse(Consumed)
+    assert (letter.origin, letter.stage, letter.replays) == (Origin("news", 2, 7), "score", 1)
+    assert letter.fate("news")[0] == "sent"
+    assert letter.original_headers() == [("trace", b"\x01"), (REPLAYS_HEADER, b"2")]
+
+
 def test_headers_that_are_not_what_they_should_be_become_blanks() -> None:
-    class Record:
+    class Odd:
         topic, partition, offset, timestamp = "d", 0, 7, -1
         key, value = None, b"v"
         headers = (("__connect.errors.partition", b"\xff"), ("__connect.errors.topic", None), (REPLAYS_HEADER, b"-3"))
 
-    letter = deadletters.DeadLetter.parse(Record)
+    letter = deadletters.DeadLetter.parse(Odd)
     assert (letter.origin, letter.replays, letter.as_row()["time"]) == (None, 0, "-1")
     assert letter.fate("news")[0] == "not replayable"
 
