@@ -1,0 +1,1 @@
+"""From labelled texts to a release: data, network, fine-tuning, figures, export."""

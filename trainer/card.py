@@ -122,10 +122,7 @@ def write_card(
             for name, most in training["sources"].items()
         ),
         "",
-        f"Seed {recipe['seed']}; up to {recipe['epochs']} epochs of batches of {recipe['batch']}, "
-        f"{recipe['max_tokens']} tokens; AdamW, {recipe['rate']:g}",
-        f"(heads {recipe['head_rate']:g}), linear decay; label smoothing {recipe['smoothing']:g}; bfloat16 autocast; "
-        f"at most {recipe['minutes']:g} minutes on two CPU cores.",
+        *_legs(training),
         "",
         "```",
         f"tocsin train --data DATA --version {version}",
@@ -172,3 +169,15 @@ def write_card(
         "- Opinions of people about people: not fit for decisions about individuals.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _legs(training: Mapping[str, Any]) -> list[str]:
+    """One line per run: the run that a checkpoint goes on from stands before it."""
+    recipe, before = training["recipe"], training.get("after")
+    passes = training.get("passes", recipe["epochs"])
+    line = (
+        f"- {'then ' if before else ''}seed {recipe['seed']}, {passes} epochs of batches of {recipe['batch']}, "
+        f"{recipe['max_tokens']} tokens, AdamW at {recipe['rate']:g} (heads {recipe['head_rate']:g}), linear decay, "
+        f"label smoothing {recipe['smoothing']:g}, bfloat16 autocast"
+    )
+    return [*(_legs(before) if before else ()), line + (f"; {training['note']}" if "note" in training else "")]

@@ -207,7 +207,12 @@ def run(
         network.load_state_dict(load_file(start / "heads.safetensors"), strict=False)
     (output / "recipe.json").write_text(
         json.dumps(
-            {"recipe": asdict(recipe), "sources": sources, "rows": {part: len(some) for part, some in rows.items()}},
+            {
+                "recipe": asdict(recipe),
+                "sources": sources,
+                "rows": {part: len(some) for part, some in rows.items()},
+                "after": json.loads((start / "recipe.json").read_text(encoding="utf-8")) if start else None,
+            },
             indent=2,
         )
     )
