@@ -22,6 +22,7 @@ from tests.broker.books import Stored
 BEGIN_MS = 1_709_251_200_000
 """2024-03-01T00:00:00Z."""
 QUARTER_MS = 15 * 60 * 1000
+ENDLESS = 10_000_000
 COMPANIES = ("Aldermoor", "Brackwater", "Cindervale", "Dunholt", "Eastmere", "Farrowgate")
 DETAILS = """annual audit autumn branch bridge budget buyers canal cargo carrier chapter clerk coast contract cotton
 courier depot dealer district dock driver engine export factory ferry field filing fleet freight garden grain harbour
@@ -48,25 +49,23 @@ class Note:
 
 
 def stream_of_records(
-    seed: int, count: int, *, partitions: int = 4, days: int = 6, name: str = "r", details: int = 6
+    seed: int, count: int = ENDLESS, *, partitions: int = 4, step_ms: int = 60_000, details: int = 6
 ) -> Iterator[Note]:
-    """``count`` records in the order of their times, half of them news and half reviews.
+    """``count`` records, one each ``step_ms`` of event time on average, half of them news and half reviews.
 
     In the bad hours of a day six of ten records complain about the company of the day. Texts without ``details``
     are too short to be recognised as copies of one another: each of them counts.
     """
     dice = random.Random(seed)
-    span = days * 96 * QUARTER_MS
-    step = span / count
     for number in range(count):
-        event_ms = BEGIN_MS + int(number * step + dice.random() * step)
+        event_ms = BEGIN_MS + int((number + dice.random()) * step_ms)
         day, within = divmod(event_ms - BEGIN_MS, 96 * QUARTER_MS)
         bad = day >= 2 and 40 <= within // QUARTER_MS < 48 and dice.random() < 0.6
         company = COMPANIES[day % len(COMPANIES)] if bad else dice.choice(COMPANIES)
         lead = dice.choice(NEGATIVE if bad or dice.random() < 0.15 else OTHER)
         rest = " ".join(dice.choices(DETAILS, k=details))
         record: dict[str, Any] = {
-            "id": f"{name}{seed}-{number}",
+            "id": f"r{seed}-{number}",
             "published_at": datetime.fromtimestamp(event_ms / 1000, UTC).isoformat().replace("+00:00", "Z"),
             "text": f"{company}: {lead} {rest}.",
             "lang": "en",

@@ -76,9 +76,10 @@ def amounts(record: Scored, partitions: int) -> Iterator[int]:
     document = (record.id[:256], record.event_ms, int(record.signature, 16))
     for name, probs in mentioned.items():
         home = home_of(f"entity:{name}", partitions)
-        yield amount(home, f"entity:{name}", *_verdict(probs), *document)
+        toward = _verdict(probs)
+        yield amount(home, f"entity:{name}", *toward, *document)
         if topic:
-            yield amount(home, f"entity:{name}|{topic}", *_verdict(probs), *document)
+            yield amount(home, f"entity:{name}|{topic}", *toward, *document)
     own = _verdict([record.sentiment_probs])
     if topic:
         yield amount(home_of(topic, partitions), topic, *own, *document)
@@ -120,5 +121,7 @@ def _plain(name: str) -> str:
 
 def _verdict(probs: list[Probs]) -> tuple[float, bool]:
     count = len(probs)
-    negative, neutral, positive = (sum(getattr(p, key) for p in probs) / count for key in Probs.__struct_fields__)
+    negative = sum([p.negative for p in probs]) / count
+    neutral = sum([p.neutral for p in probs]) / count
+    positive = sum([p.positive for p in probs]) / count
     return round(negative, 4), negative >= neutral and negative >= positive

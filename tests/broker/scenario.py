@@ -67,7 +67,7 @@ def send_all(generator: Generator, seed: int, count: int) -> None:
 
 
 def come_to_rest(
-    verifier: Verifier, fleet: Fleet, seconds: float = 90.0, mend: Callable[[], object] | None = None
+    verifier: Verifier, fleet: Fleet, seconds: float = 150.0, mend: Callable[[], object] | None = None
 ) -> None:
     """Wait until every record is scored or dead-lettered, observed, and heard by the watchers."""
     fleet_logs = lambda: "\n".join(worker.said(15) for worker in fleet.workers)  # noqa: E731
@@ -95,7 +95,7 @@ def close_books(instance: Instance, generator: Generator, verifier: Verifier, *,
     return report
 
 
-def until_scored(verifier: Verifier, fleet: Fleet, more: int, seconds: float = 60.0) -> None:
+def until_scored(verifier: Verifier, fleet: Fleet, more: int, seconds: float = 120.0) -> None:
     """Wait until ``more`` further records are scored: the load is moving."""
     goal = verifier.scored + more
     eventually(lambda: verifier.scored >= goal, f"{more} more records scored", seconds=seconds, every=0.05,

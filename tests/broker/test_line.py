@@ -33,14 +33,14 @@ def test_workers_that_join_and_leave_under_load_lose_and_repeat_nothing_early(in
     scoring = instance.names.group("score")
     with watched_run(instance) as (generator, verifier, fleet), Groups(instance.servers) as groups:
         fleet.start()
-        with Feed(generator, stream_of_records(2, 12_000), per_second=500):
+        with Feed(generator, stream_of_records(2), per_second=400):
             until_scored(verifier, fleet, 500)
             fleet.start(2)
-            eventually(lambda: groups.members(scoring) == 3, "three members", seconds=60)
+            eventually(lambda: groups.members(scoring) == 3, "three members", seconds=120)
             until_scored(verifier, fleet, 500)
             leaver = fleet.workers.pop(0)
             assert leaver.terminate() == 0, leaver.said()
-            eventually(lambda: groups.members(scoring) == 2, "two members", seconds=60)
+            eventually(lambda: groups.members(scoring) == 2, "two members", seconds=120)
             until_scored(verifier, fleet, 500)
         generator.settle()
         come_to_rest(verifier, fleet)
@@ -56,7 +56,7 @@ def test_a_worker_told_to_stop_ends_within_30_s_and_its_successor_repeats_nothin
 ) -> None:
     """SIGTERM: finish what is being sent, commit, exit 0."""
     with watched_run(instance) as (generator, verifier, fleet):
-        with Feed(generator, stream_of_records(3, 8000), per_second=1500):
+        with Feed(generator, stream_of_records(3), per_second=400):
             for _ in range(3):
                 fleet.start()
                 until_scored(verifier, fleet, 400)

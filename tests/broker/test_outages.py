@@ -22,7 +22,7 @@ def test_a_broker_that_ends_under_load_and_comes_back_loses_nothing(
     instance = new_instance(servers=breakable.servers)
     with watched_run(instance) as (generator, verifier, fleet):
         fleet.start(2)
-        with Feed(generator, stream_of_records(7, 60_000), per_second=300) as feed:
+        with Feed(generator, stream_of_records(7), per_second=300) as feed:
             for _ in range(2):
                 until_scored(verifier, fleet, 600)
                 getattr(breakable, how)()

@@ -46,7 +46,7 @@ def test_a_corrupt_release_ends_the_worker_with_a_clear_error_and_nothing_commit
     with watched_run(instance) as (generator, verifier, fleet), Groups(instance.servers) as groups:
         send_all(generator, seed=12, count=200)
         worker = instance.worker()
-        assert worker.wait(60) == USAGE, worker.said()
+        assert worker.wait(120) == USAGE, worker.said()
         assert "Traceback" not in worker.said()
         assert "tiny" in worker.said()
         assert groups.committed(instance.names.group("score")) == {}

@@ -52,6 +52,14 @@ class Verifier:
             self._read(self._outputs)
             return self.books.missing()
 
+    def committed(self) -> bool:
+        """Whether the scorers have committed all input there is: what is missing then is lost."""
+        with self._lock:
+            self._read(self._inputs)
+            committed = self._groups.committed(self.names.group("score"))
+            lengths = {place: account.length for place, account in self.books.accounts.items()}
+        return all(committed.get(place, 0) >= length for place, length in lengths.items())
+
     def watched(self) -> bool:
         """Whether the watchers have committed all observations read so far."""
         with self._lock:
