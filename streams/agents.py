@@ -312,7 +312,8 @@ class Watching:
             )
         if snapshot is not None:
             try:
-                return Watch(Watcher.restore(snapshot.data, *arguments), snapshot.offset, (snapshot.slot + 1) % SLOTS)
+                watcher = await asyncio.to_thread(Watcher.restore, snapshot.data, *arguments)
+                return Watch(watcher, snapshot.offset, (snapshot.slot + 1) % SLOTS)
             except SnapshotError as exc:
                 log.warning("a snapshot is dropped, the log rebuilds the watcher", reason=str(exc)[:300])
         primed = self._primed.get(place.partition)

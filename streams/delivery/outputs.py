@@ -123,9 +123,10 @@ class Outputs:
     async def _send_all(self, topic: str, partition: int, outputs: list[Output]) -> None:
         producer = self._running()
         acknowledgements = []
-        if len(outputs) == 1:
-            # One record may share a batch with those of other slabs: fewer requests.
-            _, _, key, value, headers = outputs[0]
+        _, _, key, value, headers = outputs[0]
+        if len(outputs) == 1 and not (key is None and value is None):
+            # One record may share a batch with those of other slabs: fewer requests. (aiokafka's send refuses
+            # a record with neither key nor value, which Kafka takes.)
             acknowledgements.append(await producer.send(topic, value, key, partition, headers=list(headers)))
         else:
             batch = producer.create_batch()

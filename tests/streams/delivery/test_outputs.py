@@ -23,7 +23,7 @@ class Batch:
         if self.values and self.bytes + len(value) > BATCH_BYTES:
             return None
         self.values.append(value)
-        self.bytes += len(value)
+        self.bytes += len(value or b"")
         return object()
 
 
@@ -135,3 +135,10 @@ async def test_nothing_to_send_is_no_send(broker: Broker) -> None:
 async def test_a_producer_that_is_not_running_is_an_error_not_a_loss() -> None:
     with pytest.raises(DeliveryError):
         await Outputs({}).deliver(_records("a", 0, [b"x"]))
+
+
+async def test_a_record_with_neither_key_nor_value_is_sent_as_a_batch(broker: Broker) -> None:
+    """aiokafka's ``send`` refuses what Kafka takes; a tombstone without a key must still be dead-lettered."""
+    outputs = await _outputs(broker)
+    await outputs.deliver([Output("dlq", 0, None, None, [("h", b"1")])])
+    assert broker.batches == [1]
