@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from streams.errors import InputError
 ROW_LENGTHS = (900, 300)
 """Seconds of a row, the longer one first: a series whose rows all lie on quarter hours is read as such."""
 REQUIRED = ("series", "start", "total")
+MOST_REMEMBERED = 500_000
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -58,15 +62,12 @@ def read_counts(path: Path) -> CountTable:
     at_series, at_start, at_total = (columns.index(name) for name in REQUIRED)
     at_negative = columns.index("negative") if "negative" in columns else None
     found: dict[str, CountSeries] = {}
-    times: dict[str, int] = {}
+    times = _Memory(epoch_seconds)
+    numbers = _Memory(count_of)
     for line, row in enumerate(rows):
         try:
-            name, start = row[at_series], row[at_start]
-            seconds = times.get(start)
-            if seconds is None:
-                seconds = times[start] = epoch_seconds(start)
-            total = count_of(row[at_total])
-            negative = total if at_negative is None else count_of(row[at_negative])
+            name, seconds, total = row[at_series], times[row[at_start]], numbers[row[at_total]]
+            negative = total if at_negative is None else numbers[row[at_negative]]
             if negative > total:
                 raise ValueError(f"negative {negative:g} is more than total {total:g}")
         except (ValueError, IndexError, OverflowError) as exc:
@@ -79,6 +80,20 @@ def read_counts(path: Path) -> CountTable:
         series.totals.append(total)
         series.negatives.append(negative)
     return CountTable(columns, rows, [found[name] for name in sorted(found)], at_negative is not None)
+
+
+class _Memory(dict[str, Value], Generic[Value]):
+    """What a text was read as: in a table of many rows, times and counts come again and again."""
+
+    def __init__(self, read: Callable[[str], Value]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, text: str) -> Value:
+        value = self._read(text)
+        if len(self) < MOST_REMEMBERED:
+            self[text] = value
+        return value
 
 
 def row_seconds(starts: NDArray[np.int64]) -> int:

@@ -213,9 +213,12 @@ def _write(table: CountTable, findings: Findings, output: Path) -> None:
 
 
 def _output_rows(table: CountTable, findings: Findings, keep: Sequence[int]) -> Iterator[list[str]]:
-    scores, limits = findings.score.tolist(), findings.threshold.tolist()
+    whole = len(keep) == len(table.columns)
+    scores = [f"{value:.4f}" for value in findings.score.tolist()]
+    limits = [f"{value:.4f}" for value in findings.threshold.tolist()]
     for series in table.series:
         for _, line in sorted(zip(series.starts, series.lines, strict=True)):
             row = table.rows[line]
-            said = [f"{scores[line]:.4f}", f"{limits[line]:.4f}", findings.state[line], findings.alert_id[line]]
-            yield [*(row[at] if at < len(row) else "" for at in keep), *said]
+            if not whole or len(row) != len(keep):
+                row = [row[at] if at < len(row) else "" for at in keep]
+            yield [*row, scores[line], limits[line], findings.state[line], findings.alert_id[line]]
