@@ -37,7 +37,7 @@ def arrange(settings: Settings, folder: Path, watchlist: Path) -> Settings:
             "state_dir": folder / "state",
             "intake": settings.intake.model_copy(update={"watchlist": watchlist}),
             "scoring": settings.scoring.model_copy(update={"registry": registry}),
-            "notify": NotifySettings(outbox=folder / "outbox.sqlite"),
+            "notify": NotifySettings(outbox=folder / "outbox.sqlite", port=free_port()),
             "web": WebSettings(host="127.0.0.1", port=free_port()),
         }
     )
@@ -85,8 +85,8 @@ class Process:
         async for line in self._process.stdout:
             yield line.decode("utf-8", "replace").rstrip("\n")
 
-    async def ready(self, settings: WebSettings, within_seconds: float) -> None:
-        """Wait until ``/readyz`` says so.
+    async def ready(self, port: int, within_seconds: float) -> None:
+        """Wait until ``/readyz`` on loopback says so.
 
         Raises:
             BrokerError: it is not ready in time, or has ended.
@@ -98,7 +98,7 @@ class Process:
             while loop.time() < deadline:
                 self.check()
                 try:
-                    async with http.get(f"http://{settings.host}:{settings.port}/readyz") as answer:
+                    async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
                         if answer.status == 200:
                             return
                         conditions = (await answer.json()).get("conditions", {})

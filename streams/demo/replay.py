@@ -29,7 +29,7 @@ class DayReplay:
         if speed <= 0:
             raise ValueError("speed must be above 0")
         self._records = records
-        self._speed = speed
+        self.speed = speed
         self._topics = {name: stream.topic for name, stream in settings.streams.items()}
         self._refused = ""
         self.sent = 0
@@ -50,8 +50,8 @@ class DayReplay:
         """
         begun, first = time.monotonic(), self._at_ms
         for record in self._records:
-            while (ahead := (record.arrives_ms - first) / 1000 / self._speed - (time.monotonic() - begun)) > 0:
-                self._at_ms = round(first + (time.monotonic() - begun) * self._speed * 1000)
+            while (ahead := (record.arrives_ms - first) / 1000 / self.speed - (time.monotonic() - begun)) > 0:
+                self._at_ms = round(first + (time.monotonic() - begun) * self.speed * 1000)
                 self._producer.poll(0)
                 await asyncio.sleep(min(ahead, STEP_SECONDS))
             self._at_ms = record.arrives_ms

@@ -16,19 +16,21 @@ from streams.demo.follow import Follower
 from streams.demo.processes import Process, arrange, environment
 from streams.demo.replay import DayReplay
 from streams.demo.sample import SEED, SampleRecord, history
+from streams.demo.screen import Screen, hour
 from streams.demo.stories import CHAPTERS, today
-from streams.demo.verdict import first_firings, judge, lines, ruling
+from streams.demo.verdict import judge, lines
 from streams.operate.admin import create_topics
 from streams.operate.embedded import BANNER, EmbeddedBroker, on_embedded
 from streams.settings import Settings
 
 SPEED = 720.0
 """Event seconds per second: the day takes a bit more than a minute."""
-READY_SECONDS = 180.0
-DRAIN_SECONDS = 120.0
+READY_SECONDS = 300.0
+DRAIN_SECONDS = 180.0
 QUIET_SECONDS = 4.0
 """After the last record the line is given this long without a new alert before the verdict."""
 REPORT_SECONDS = 3.0
+INTERRUPTED = 130
 WATCHLIST = Path(__file__).parent / "watchlist.toml"
 
 
@@ -43,147 +45,127 @@ def run(
     """Run the demo and say what came of it.
 
     Returns 0 when it rang for the crisis and for nothing that must be silent, and lost nothing; 1 when not;
-    130 when it was interrupted.
+    130 when it was interrupted before.
 
     Raises:
         BrokerError: the embedded broker is not installed, or a process of the demo ended.
     """
-    started = time.monotonic()
-    screen = console if console is not None else Console(highlight=False, soft_wrap=True)
-    screen.print(BANNER, style="bold yellow", markup=False)
+    screen = Screen(console if console is not None else Console(highlight=False, soft_wrap=True), time.monotonic())
+    screen.console.print(BANNER, style="bold yellow", markup=False)
     with EmbeddedBroker() as servers, tempfile.TemporaryDirectory(prefix="tocsin-demo-") as folder:
         arranged = arrange(on_embedded(settings, servers), Path(folder), WATCHLIST)
         create_topics(arranged)
-        demo = Demo(arranged, Path(folder), screen, started)
+        demo = Demo(arranged, Path(folder), screen, today(seed))
         try:
-            return asyncio.run(demo.play(seed, SPEED if speed is None else speed, keep_running))
+            return asyncio.run(demo.play(history(seed), SPEED if speed is None else speed, keep_running))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            screen.print("stopped; the broker and all it held are gone", style="dim")
-            return 130
+            screen.console.print("stopped; the broker and all that it held are gone", style="dim")
+            return INTERRUPTED if demo.status is None else demo.status
 
 
 class Demo:
-    """One showing: the processes, the replay and what is seen meanwhile."""
+    """One showing: the processes, the replay of ``day``, and what is read back. ``status`` is None until judged."""
 
-    def __init__(self, settings: Settings, folder: Path, screen: Console, started: float) -> None:
+    def __init__(self, settings: Settings, folder: Path, screen: Screen, day: Sequence[SampleRecord]) -> None:
+        self.status: int | None = None
         self._settings = settings
         self._folder = folder
         self._screen = screen
-        self._started = started
+        self._day = day
         self._worker = Process("worker", folder)
         self._notifier = Process("notifier", folder)
         self._follower = Follower(settings)
-        self.first_ring_seconds: float | None = None
-        self._stories: dict[str, str] = {}
 
-    async def play(self, seed: int, speed: float, keep_running: bool) -> int:
-        """Start, prime, replay, wait, judge, stop."""
+    async def play(self, past: Sequence[SampleRecord], speed: float, keep_running: bool) -> int:
+        """Start, prime, replay, wait, judge; stop everything at the end, or when interrupted."""
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        listening: list[asyncio.Task[None]] = []
+        relay: asyncio.Task[None] | None = None
         try:
-            await self._start(seed)
-            listening += [asyncio.create_task(self._relay())]
-            status = await self._replay(today(seed), speed)
+            await self._start(past)
+            relay = asyncio.create_task(self._relay())
+            await self._through_the_day(DayReplay(self._settings, self._day, speed))
+            self.status = self._conclude()
             if keep_running:
                 await self._stay()
-            return status
+            return self.status
         finally:
             await asyncio.gather(self._worker.stop(), self._notifier.stop())
-            for each in listening:
-                each.cancel()
+            if relay is not None:
+                relay.cancel()
             self._follower.close()
 
-    async def _start(self, seed: int) -> None:
-        past = history(seed)
+    async def _start(self, past: Sequence[SampleRecord]) -> None:
         prime = self._folder / "history.jsonl"
         prime.write_bytes(b"".join(record.value + b"\n" for record in past))
         inherited = environment(self._settings, os.environ)
         web = self._settings.web
-        self._say(f"starting worker and notifier; {len(past)} documents of two quiet weeks teach them what is normal")
+        self._screen.say(f"a worker and a notifier start; {len(past)} documents of two quiet weeks say what is normal")
         await self._worker.start(["worker", "--prime", str(prime)], inherited, self._folder)
-        await self._notifier.start(["notify"], inherited | {"TOCSIN_WEB__PORT": "0"}, self._folder)
-        await self._worker.ready(web, READY_SECONDS)
-        self._say(f"ready; metrics at http://{web.host}:{web.port}/metrics, health at /healthz")
+        await self._notifier.start(["notify"], inherited, self._folder)
+        with self._screen.console.status("listening to the past"):
+            await self._notifier.ready(self._settings.notify.port, READY_SECONDS)
+            await self._worker.ready(web.port, READY_SECONDS)
+        self._screen.say(f"ready; metrics at http://{web.host}:{web.port}/metrics, health at /healthz")
 
-    async def _replay(self, sent: Sequence[SampleRecord], speed: float) -> int:
-        self._stories = {record.id: record.story for record in sent}
-        replay = DayReplay(self._settings, sent, speed)
-        self._say(f"replaying a day of {len(sent)} records, {speed:.0f} times as fast as it happened", style="bold")
-        chapters = iter(CHAPTERS)
-        ahead = next(chapters, None)
+    async def _through_the_day(self, replay: DayReplay) -> None:
+        """Replay, tell what happens meanwhile, and wait until every record has come out and all is quiet."""
+        self._screen.say(f"a day of {len(self._day)} records, {replay.speed:g} times as fast as it happened", "bold")
         sending = asyncio.create_task(replay.send())
-        tally, reported, before = self._follower.tally, time.monotonic(), 0
-        deadline, quiet_since = float("inf"), time.monotonic()
+        chapters = list(CHAPTERS)
+        reported, scored = time.monotonic(), 0
+        quiet_since, deadline = reported, float("inf")
         while True:
-            fresh = await asyncio.to_thread(self._follower.poll)
+            fresh = await self._look()
             now = time.monotonic()
-            self._note(fresh)
-            while ahead is not None and replay.hour >= ahead[0]:
-                self._say(f"{_hour(ahead[0])}  {ahead[1]}", style="cyan")
-                ahead = next(chapters, None)
-            if now - reported >= REPORT_SECONDS and not (sending.done() and tally.settled() == len(sent)):
-                rate = (tally.scored.total() - before) / (now - reported)
-                self._say(
-                    f"{_hour(replay.hour)}  {tally.scored.total()} scored ({rate:.0f}/s), {tally.dead.total()} dead "
-                    f"letters, {replay.sent - tally.settled()} on their way",
-                    style="dim",
-                )
-                reported, before = now, tally.scored.total()
-            self._worker.check()
-            self._notifier.check()
+            while chapters and replay.hour >= chapters[0][0]:
+                self._screen.say(f"{hour(chapters[0][0])}  {chapters.pop(0)[1]}", "cyan")
+            tally = self._follower.tally
+            behind = len(self._day) - tally.settled()
+            if now - reported >= REPORT_SECONDS and behind:
+                self._report(replay, (tally.scored.total() - scored) / (now - reported))
+                reported, scored = now, tally.scored.total()
             if sending.done():
                 sending.result()
                 deadline = min(deadline, now + DRAIN_SECONDS)
-                if tally.settled() < len(sent) or fresh:
-                    quiet_since = now
+                quiet_since = now if behind or fresh else quiet_since
                 if now - quiet_since >= QUIET_SECONDS or now > deadline:
-                    break
-        return self._conclude(sent)
+                    return
 
-    def _conclude(self, sent: Sequence[SampleRecord]) -> int:
-        verdict = judge(sent, self._follower.tally)
-        self._screen.rule("what came of it", style="bold")
-        for line in lines(sent, self._follower.tally, verdict):
-            self._screen.print(line, markup=False)
-        if self.first_ring_seconds is not None:
-            self._screen.print(f"first rightful alert delivered {self.first_ring_seconds:.1f} s after the start")
-        good = verdict.good
-        self._screen.print(
-            "GOOD: it rang for the crisis, kept still for the rest, and lost nothing"
-            if good
-            else "NOT GOOD: see above",
-            style="bold green" if good else "bold red",
+    async def _look(self) -> int:
+        """Read back what has come; how many alert transitions there were. Ends the demo where a process ended."""
+        fresh = await asyncio.to_thread(self._follower.poll)
+        self._worker.check()
+        self._notifier.check()
+        return len(fresh)
+
+    def _report(self, replay: DayReplay, rate: float) -> None:
+        tally = self._follower.tally
+        on_their_way = max(0, replay.sent - tally.settled())
+        self._screen.say(
+            f"{hour(replay.hour)}  {tally.scored.total()} scored ({rate:.0f}/s), {tally.dead.total()} dead letters, "
+            f"{on_their_way} on their way",
+            "dim",
         )
-        return 0 if good else 1
 
-    def _note(self, fresh: Sequence[object]) -> None:
-        if fresh and self.first_ring_seconds is None:
-            rightful = [
-                a for a in first_firings(self._follower.tally.transitions) if ruling(a, self._stories) == "rightful"
-            ]
-            if rightful:
-                self.first_ring_seconds = time.monotonic() - self._started
+    def _conclude(self) -> int:
+        tally = self._follower.tally
+        verdict = judge(self._day, tally)
+        said = lines(self._day, tally, verdict)
+        delivered = self._screen.delivered
+        rang = [delivered[key] for alert in verdict.rightful if (key := (alert.series, alert.starts_at)) in delivered]
+        if rang:
+            said.append(f"the first rightful alert was delivered {min(rang):.0f} s after the start")
+        self._screen.conclude(said, verdict.good)
+        return 0 if verdict.good else 1
 
     async def _relay(self) -> None:
-        """Show what the notifier's console sink prints."""
         async for line in self._notifier.lines():
-            style = "bold red" if line.startswith("FIRING") else "green" if line.startswith("RESOLVED") else None
-            self._screen.print(f"  │ {line}", style=style, markup=False)
+            self._screen.relay(line)
 
     async def _stay(self) -> None:
-        self._say("still running: Ctrl-C ends it", style="bold")
-        self._say(f"the broker is {','.join(self._settings.brokers)}, the prefix {self._settings.prefix}")
+        servers, prefix = ",".join(self._settings.brokers), self._settings.prefix
+        self._screen.say(f"still running on {servers}, prefix {prefix}; Ctrl-C ends it", "bold")
         while True:
-            await asyncio.to_thread(self._follower.poll)
-            self._worker.check()
-            self._notifier.check()
-
-    def _say(self, text: str, style: str | None = None) -> None:
-        self._screen.print(f"{time.monotonic() - self._started:5.1f} s  {text}", style=style, markup=False)
-
-
-def _hour(hour: float) -> str:
-    minutes = round(hour * 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+            await self._look()

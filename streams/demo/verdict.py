@@ -98,10 +98,10 @@ def lines(sent: Collection[SampleRecord], tally: Tally, verdict: Verdict) -> lis
         volume = sum(record.story == story.name for record in sent)
         what = f"{volume} records: {story.told}"
         if rang:
-            first = min(rang, key=lambda alert: alert.window.end)
+            since = min(alert.starts_at for alert in rang)
             said.append(
-                f"{'RANG, rightly  ' if story.rings else 'RANG, WRONGLY  '} {what}; {len(rang)} incidents, first in "
-                f"the window from {clock(first.window.start)}"
+                f"{'RANG, rightly  ' if story.rings else 'RANG, WRONGLY  '} {what}; {len(rang)} incidents, the first "
+                f"since {clock(since)}"
             )
         else:
             said.append(f"{'SILENT, WRONGLY' if story.rings else 'silent, rightly'} {what}")

@@ -12,7 +12,7 @@ from streams.demo.run import WATCHLIST
 from streams.errors import BrokerError
 from streams.intake.watchlist import WatchList
 from streams.operate.embedded import on_embedded
-from streams.settings import AlertmanagerSettings, NotifySettings, Settings, WebSettings, load
+from streams.settings import AlertmanagerSettings, NotifySettings, Settings, load
 
 
 def test_a_process_reads_back_exactly_the_demos_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ async def test_a_process_that_ends_by_itself_is_told_with_its_last_words(tmp_pat
     process = Process("worker", tmp_path)
     await process.start(["no-such-verb"], dict(os.environ), tmp_path)
     with pytest.raises(BrokerError, match=r"(?s)the worker ended with status 2.*no-such-verb"):
-        await process.ready(WebSettings(port=1), within_seconds=60)
+        await process.ready(1, within_seconds=60)
 
 
 async def test_stopping_ends_a_process_and_tells_its_status(tmp_path: Path) -> None:
