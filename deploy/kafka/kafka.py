@@ -208,7 +208,8 @@ class KafkaNode:
         properties.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
         if (self.data / "log" / "meta.properties").is_file():
             return
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Without a hyphen: one at the front would read as an option.
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         tool = self._java(jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
         done = subprocess.run(tool, capture_output=True, text=True, check=False, cwd=self.data)
         if done.returncode != 0:
