@@ -26,6 +26,7 @@ from streams.app import TocsinApp, create_app, slab_topic
 from streams.delivery.journal import Journal
 from streams.delivery.outputs import Outputs
 from streams.delivery.snapshots import DirectorySnapshots, SnapshotStore, TopicSnapshots
+from streams.delivery.sparing import spare_the_log
 from streams.delivery.watchdog import COMMIT_SECONDS, Progress, Watchdog, deadline
 from streams.errors import EXIT_RESTART, EXIT_USAGE, SettingsError, TocsinError, TopicsError
 from streams.intake import Intake, WatchList
@@ -59,6 +60,7 @@ def run(
     """
     if embedded:
         settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"embedded": True})})
+    spare_the_log()
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes it over
