@@ -6,6 +6,8 @@ beforehand; asked for its versions, the client would wait for its whole bootstra
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +22,8 @@ EMBEDDED_API_VERSION = (2, 1)
 
 BOOTSTRAP_SECONDS = 10.0
 """A broker that is up answers in milliseconds; a person waits for the others."""
+
+PROBE_SECONDS = 3.0
 
 
 def kafka_python_options(settings: Settings, role: str = "operate") -> dict[str, Any]:
@@ -76,9 +80,34 @@ def broker_errors(settings: Settings, doing: str) -> Iterator[None]:
             f"{doing}: the cluster at {where} does not allow it ({type(exc).__name__}); give this user the right"
         ) from exc
     except (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError, kafka_errors.NodeNotReadyError) as exc:
-        raise BrokerError(
-            f"{doing}: no answer from {where} over {settings.kafka.security_protocol}; is the broker running there, "
-            "and is kafka.security_protocol what its listener speaks? (--brokers or TOCSIN_BROKERS name another)"
-        ) from exc
+        raise BrokerError(f"{doing}: {diagnosis(settings)}") from exc
     except kafka_errors.KafkaError as exc:
         raise BrokerError(f"{doing}: {where} answers {type(exc).__name__}: {str(exc)[:300]}") from exc
+
+
+def diagnosis(settings: Settings) -> str:
+    """Why the first broker cannot be talked to, and what to do: the client itself only says that it gave up."""
+    broker, protocol = settings.brokers[0], settings.kafka.security_protocol
+    host, _, port = broker.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS) as connection:
+            context = settings.kafka.ssl_context()
+            if context is not None:
+                context.wrap_socket(connection, server_hostname=host).close()
+    except ssl.SSLCertVerificationError as exc:
+        return (
+            f"the certificate of {broker} does not hold ({exc.verify_message}); name the CA that signed it in "
+            "kafka.ssl_cafile, and the broker as its certificate does"
+        )
+    except ssl.SSLError as exc:
+        return f"{broker} does not speak TLS here ({exc.reason}); does kafka.security_protocol fit its listener?"
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        return (
+            f"no answer from {', '.join(settings.brokers)} ({reason}); is a broker running there? "
+            "(--brokers or TOCSIN_BROKERS name another)"
+        )
+    advice = "does kafka.security_protocol fit its listener?"
+    if protocol.startswith("SASL"):
+        advice = f"check kafka.sasl_mechanism, sasl_username and sasl_password_file; {advice}"
+    return f"{broker} takes connections and then hangs up or keeps silent over {protocol}; {advice}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from streams.errors import BrokerError, TopicsError
 from streams.operate import admin
-from streams.operate.client import aiokafka_options, kafka_python_options
+from streams.operate.client import aiokafka_options, diagnosis, kafka_python_options
 from streams.operate.embedded import BANNER, PARTITIONS, EmbeddedBroker, on_embedded
 from streams.settings import KafkaSettings, Settings
 
@@ -53,6 +55,21 @@ def test_a_broker_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("streams.operate.client.BOOTSTRAP_SECONDS", 0.3)
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1 .*--brokers"):
         admin.missing_topics(Settings(brokers=("127.0.0.1:1",)))
+
+
+def test_why_a_broker_cannot_be_talked_to_is_found_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        broker = f"127.0.0.1:{listening.getsockname()[1]}"
+        assert "takes connections" in diagnosis(Settings(brokers=(broker,)))
+        sasl = KafkaSettings(security_protocol="SASL_PLAINTEXT", sasl_username="bell", sasl_password="pw")
+        assert "sasl_mechanism" in diagnosis(Settings(brokers=(broker,), kafka=sasl))
+        greeter = threading.Thread(target=lambda: [listening.accept()[0].sendall(b"not TLS at all") for _ in range(3)])
+        greeter.start()
+        assert "does not speak TLS" in diagnosis(
+            Settings(brokers=(broker,), kafka=KafkaSettings(security_protocol="SSL"))
+        )
+        greeter.join(10)
+    assert "is a broker running there" in diagnosis(Settings(brokers=(broker,)))
 
 
 def test_what_follows_the_inputs_gets_as_many_partitions_as_the_largest() -> None:
