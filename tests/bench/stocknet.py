@@ -1,6 +1,6 @@
 """Real input from end to end: dated stock tweets replayed by event time through Apache Kafka.
 
-    python tests/bench/stocknet.py DATED.jsonl.gz [--registry DIR] [--without D T]
+    python tests/bench/stocknet.py [DATED.jsonl.gz] [--registry DIR] [--without D T]
 
 DATED holds a row per tweet: `text`, `date` (ISO 8601, UTC), `id`, `entities` with `ticker` and `name`. It is
 turned into input lines, sent with `tocsin replay`, scored and watched by one worker on the shipped release and
@@ -26,6 +26,8 @@ from deploy.kafka.kafka import running
 from models.assembly import ensure_shipped
 from streams.records import Alert
 from tests.bench.memory import Worker
+
+SHARED = Path("../shared/data/stocknet_tweets/until_2015-06.jsonl.gz")
 
 
 def input_lines(source: Path, target: Path, without: set[str]) -> int:
@@ -87,10 +89,12 @@ def incident(transitions: list[Alert]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dated", type=Path)
+    parser.add_argument("dated", type=Path, nargs="?", default=SHARED, help="default: %(default)s")
     parser.add_argument("--registry", default="var/registry")
     parser.add_argument("--without", nargs="*", default=["D", "T"], help="tickers that are mostly slang")
     given = parser.parse_args()
+    if not given.dated.is_file():
+        raise SystemExit(f"skipped: there is no {given.dated}; name a file of dated rows")
     ensure_shipped(given.registry)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "kafka") as node:
         lines = Path(folder) / "tweets.jsonl"
