@@ -27,10 +27,10 @@ HISTORY_DAYS = 15
 
 NEWS_BY_HOUR = (1, 1, 1, 1, 2, 4, 7, 10, 12, 11, 10, 10, 9, 9, 9, 9, 8, 7, 5, 4, 3, 2, 2, 1)
 REVIEWS_BY_HOUR = (3, 2, 1, 1, 1, 2, 4, 6, 7, 7, 7, 7, 8, 8, 7, 7, 7, 8, 9, 11, 12, 11, 8, 5)
-NEWS_A_DAY = 10.0
+NEWS_A_DAY = 8.0
 """Articles about a company of weight 1 on a weekday."""
-REVIEWS_A_DAY = 9.0
-MARKET_NEWS_A_DAY = 20.0
+REVIEWS_A_DAY = 7.5
+MARKET_NEWS_A_DAY = 14.0
 WEEKEND_NEWS = 0.35
 WEEKEND_REVIEWS = 1.25
 REPRINTED = 0.06
