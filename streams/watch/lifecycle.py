@@ -29,7 +29,7 @@ LEAP = 3.0
 REARM_FACTOR, REARM_MARGIN = 1.25, 1.0
 """To ring during the cooldown a score must beat the last peak by both."""
 STRONGER_FACTOR, STRONGER_MARGIN = 2.0, 5.0
-"""A firing alert is revised when it counts this many times, and this many, more than last told."""
+"""A firing alert is revised when, still loud, it counts this many times, and this many, more than last told."""
 
 
 class Incident(Struct):
@@ -189,7 +189,7 @@ def _resolve(incident: Incident, end_ms: int, reading: Reading, policy: Policy, 
 
 def _revise(incident: Incident, reading: Reading) -> Transition | None:
     wanted = max(incident.told_observed * STRONGER_FACTOR, incident.told_observed + STRONGER_MARGIN)
-    if incident.state != "firing" or reading.observed < wanted:
+    if incident.state != "firing" or not reading.loud or reading.observed < wanted:
         return None
     return _tell(incident, "firing", reading, "stronger")
 

@@ -114,6 +114,10 @@ def test_a_firing_alert_is_revised_only_when_it_has_doubled() -> None:
     assert incident.told_observed == 20
 
 
+def test_more_of_the_same_below_the_threshold_is_not_called_stronger() -> None:
+    assert states(started(), [reading(1, 3.5, observed=100.0)]) == []
+
+
 def test_late_documents_raise_at_once() -> None:
     late = Reading(0, ROW, 3 * ROW, False, 5.0, THRESHOLD, 10.0, loud=True, late=True)
     incident, transition = begin("r", "v", "entity:acme", late)
