@@ -11,7 +11,6 @@ from streams.demo.stories import STORIES
 from streams.records import Alert
 from streams.topics import series_root
 
-RANG = frozenset({"firing", "recovering", "resolved"})
 RIGHTFUL = frozenset(story.name for story in STORIES if story.rings)
 SILENT = {f"entity:{story.company}": story for story in STORIES if not story.rings}
 
@@ -68,7 +67,7 @@ def first_firings(transitions: Iterable[Alert]) -> list[Alert]:
     """The first state of each incident in which it rang, in the order they came."""
     found: dict[str, Alert] = {}
     for alert in transitions:
-        if alert.state in RANG:
+        if alert.state == "firing":
             found.setdefault(alert.alert_id, alert)
     return list(found.values())
 

@@ -39,7 +39,8 @@ def test_silence_is_not_good() -> None:
 
 
 def test_a_pending_alert_has_not_rung() -> None:
-    assert not judge(SENT, tally(alert("entity:ovenna", "r", "pending"))).good
+    lapsed = [alert("entity:ovenna", "r", state, "i1") for state in ("pending", "resolved")]
+    assert not judge(SENT, tally(*lapsed)).good
 
 
 def test_ringing_for_the_launch_is_not_good_whatever_it_quotes() -> None:
