@@ -113,10 +113,13 @@ class _Worker:
             status: Any = 0
         except SystemExit as leaving:
             status = leaving.code
+            if status:
+                self.error = self.error or leaving.__context__
         except BaseException as exc:
             self.error = self.error or exc
             status = EXIT_RESTART
         finally:
+            self.process.left()
             for executor in self.executors:
                 executor.shutdown(wait=False, cancel_futures=True)
         error = self.error or self.process.crash_reason
@@ -134,7 +137,6 @@ class _Worker:
         if self.error is None:
             self.error = error
             self.health.fail(repr(error)[:200])
-            deadline(STOP_SECONDS, "ending after an error")
             self.process.leave()
 
     def _score_role(self) -> Scoring:
@@ -229,6 +231,7 @@ class _Process(mode.Worker):  # type: ignore[misc]
     logger = logging.getLogger("mode.tocsin")
 
     def __init__(self, *services: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._deadline: threading.Timer | None = None
         super().__init__(*services, quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
 
     def install_signal_handlers(self) -> None:
@@ -239,9 +242,14 @@ class _Process(mode.Worker):  # type: ignore[misc]
 
     def leave(self) -> None:
         """Stop everything in order; on the loop."""
-        if not self._signal_stop_time:
-            deadline(STOP_SECONDS, "stopping")
+        if self._deadline is None:
+            self._deadline = deadline(STOP_SECONDS, "stopping")
         self._schedule_shutdown(signal.SIGTERM)
+
+    def left(self) -> None:
+        """The loop has ended: whoever runs us in a thread lives on."""
+        if self._deadline is not None:
+            self._deadline.cancel()
 
 
 class _Support(mode.Service):  # type: ignore[misc]
@@ -252,6 +260,7 @@ class _Support(mode.Service):  # type: ignore[misc]
     def __init__(self, worker: _Worker) -> None:
         self._worker = worker
         self._watchdog = Watchdog(worker.progress, worker.health.fail)
+        self._runner: Any = None
         super().__init__(loop=worker.loop)
 
     async def on_start(self) -> None:
@@ -268,7 +277,8 @@ class _Support(mode.Service):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         self._watchdog.end()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
         await self._worker.outputs.stop()
 
     async def _beat(self) -> None:
