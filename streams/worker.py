@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -290,6 +291,9 @@ class _Support(mode.Service):  # type: ignore[misc]
                 lags = app.consumer.lags()
                 progress.behind = any(lags.values())
                 progress.rejoining = app.consumer.rejoining()
+                if progress.committed_at is not None:
+                    age = time.monotonic() - progress.committed_at
+                    worker.health.facts[f"{progress.name} seconds since commit"] = round(age, 1)
                 for place, lag in lags.items():
                     worker.metrics.lag.labels(place.topic, str(place.partition)).set(lag)
             if worker.stopping is not None and worker.stopping.is_set():

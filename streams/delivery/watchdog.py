@@ -43,6 +43,8 @@ class Progress:
     beaten: float = field(default_factory=time.monotonic)
     moved_at: float = field(default_factory=time.monotonic)
     joined_at: float = field(default_factory=time.monotonic)
+    committed_at: float | None = None
+    """Of the last commit, on the monotonic clock; ``None`` before the first."""
 
     def beat(self, now: float | None = None) -> None:
         """The event loop runs."""
@@ -50,7 +52,7 @@ class Progress:
 
     def moved(self, now: float | None = None) -> None:
         """Offsets were committed."""
-        self.moved_at = time.monotonic() if now is None else now
+        self.moved_at = self.committed_at = time.monotonic() if now is None else now
 
     def restart(self, now: float) -> None:
         """Judge from ``now`` on."""
