@@ -8,5 +8,8 @@ from streams.records import Alert
 
 
 def channels_for(alert: Alert, channels: Sequence[str]) -> Sequence[str]:
-    """The names among ``channels`` that get ``alert``: all of them, but nobody is woken by what is pending."""
-    return () if alert.state == "pending" else channels
+    """The names among ``channels`` that get ``alert``.
+
+    Nobody is woken by what is pending, nor told that it came to nothing (``lapsed``): they never heard of it.
+    """
+    return () if alert.state == "pending" or alert.reason == "lapsed" else channels
