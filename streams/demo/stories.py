@@ -67,7 +67,7 @@ RECALL_REVIEWS = ((7.67, 2.5), (8.25, 5), (9.0, 7), (10.5, 11), (13.0, 6), (14.5
 RECALL_NEWS = ((8.42, 1.2), (9.0, 2), (10.67, 6), (13.0, 3), (15.0, 1), (17.0, 0.3), (19.0, 0))
 LAUNCH_NEWS = ((10.0, 14), (11.0, 9), (13.0, 5), (15.0, 2), (17.0, 0.5), (19.0, 0))
 LAUNCH_REVIEWS = ((10.5, 4), (12.0, 8), (15.0, 6), (18.0, 3), (20.0, 1))
-SHIFT = ((17.5, 3), (18.5, 5), (20.0, 4.5))
+SHIFT = ((17.5, 3), (18.5, 4.5), (20.0, 4))
 CASCADE_HOUR = 12.0
 CASCADE_COPIES = 64
 REGULATOR_HOUR = 10.67
@@ -170,7 +170,7 @@ def shift(day: datetime, rng: Random) -> Iterator[Item]:
             body = pick(bank("news")["body"]["neutral"], 1, slots, rng)
             yield Item("news", at, article(title, body, rng.choice(names["news_sources"]), slots), "shift", "quorrel")
             continue
-        tone, stars = rng.choices([("positive", 5), ("neutral", 3), ("negative", 2)], [0.67, 0.22, 0.11])[0]
+        tone, stars = rng.choices([("positive", 5), ("neutral", 3), ("negative", 2)], [0.7, 0.24, 0.06])[0]
         fields: dict[str, Any] = {
             "text": " ".join(pick(phrases[tone], rng.choice([1, 1, 2]), slots, rng)),
             "stars": stars,
