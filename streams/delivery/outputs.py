@@ -88,8 +88,12 @@ class Outputs:
             DeliveryError: at least one was not, within ``delivery_seconds`` or for good. The others may be.
         """
         by_partition: dict[tuple[str, int], list[Output]] = defaultdict(list)
+        topic, partition, group = "", -1, list[Output]()
         for output in outputs:
-            by_partition[output.topic, output.partition].append(output)
+            if output.partition != partition or output.topic != topic:  # runs of one partition are the rule
+                topic, partition = output.topic, output.partition
+                group = by_partition[topic, partition]
+            group.append(output)
         if not by_partition:
             return
         sends = [asyncio.ensure_future(self._send_all(*place, sent)) for place, sent in by_partition.items()]

@@ -33,9 +33,27 @@ PARTITIONS = 4
 SLOWER = 16
 """Stock Faust gets a sixteenth of the records: its rate settles within seconds."""
 
+Clock = dict[str, float]
 
-def slabs(brokers: str, source: str, target: str, records: int, slab_records: int) -> float:
-    """Records per second through the slab transport."""
+
+def new_clock() -> Clock:
+    return {"first": 0.0, "last": 0.0, "done": 0.0, "cores_first": 0.0, "cores_last": 0.0}
+
+
+def begin(clock: Clock) -> None:
+    """The first records are there."""
+    if not clock["first"]:
+        clock["first"], clock["cores_first"] = time.perf_counter(), time.process_time()
+
+
+def end(clock: Clock, records: int) -> None:
+    """The broker has acknowledged so many more."""
+    clock["done"] += records
+    clock["last"], clock["cores_last"] = time.perf_counter(), time.process_time()
+
+
+def slabs(brokers: str, source: str, target: str, records: int, slab_records: int) -> Clock:
+    """Through the slab transport."""
     from concurrent.futures import ThreadPoolExecutor
 
     import mode
@@ -51,7 +69,7 @@ def slabs(brokers: str, source: str, target: str, records: int, slab_records: in
         prefix=f"bench-{uuid.uuid4().hex[:8]}",
         scoring={"slab_records": slab_records, "slab_bytes": 8 * 1024 * 1024},
     )
-    clock = {"first": 0.0, "last": 0.0, "done": 0}
+    clock = new_clock()
 
     class Copy:
         async def start_at(self, committed: Any) -> Any:
@@ -76,13 +94,12 @@ def slabs(brokers: str, source: str, target: str, records: int, slab_records: in
 
     def sent(slab: Any, work: list[Output]) -> None:
         app.consumer.finish(slab)
-        clock["done"] += len(slab)
-        clock["last"] = time.perf_counter()
+        end(clock, len(slab))
         if clock["done"] >= records:
             worker._schedule_shutdown(signal.SIGTERM)
 
     async def send(slab: Any, work: list[Output]) -> None:
-        clock["first"] = clock["first"] or time.perf_counter()
+        begin(clock)
         await outputs.deliver(work)
 
     # One thread computes nothing here, so the loop's own would do; the lanes are what is measured.
@@ -97,11 +114,11 @@ def slabs(brokers: str, source: str, target: str, records: int, slab_records: in
 
         with contextlib.suppress(SystemExit):
             worker.execute_from_commandline()
-    return records / (clock["last"] - clock["first"])
+    return clock
 
 
-def confluent(brokers: str, source: str, target: str, records: int, batch: int = 2048) -> float:
-    """Records per second through consume, produce, flush, commit."""
+def confluent(brokers: str, source: str, target: str, records: int, batch: int = 2048) -> Clock:
+    """Through consume, produce, flush, commit."""
     from confluent_kafka import Consumer, Producer
 
     consumer = Consumer(
@@ -128,12 +145,12 @@ def confluent(brokers: str, source: str, target: str, records: int, batch: int =
             refused.append(error)
 
     consumer.subscribe([source])
-    done, first = 0, 0.0
-    while done < records:
+    clock = new_clock()
+    while clock["done"] < records:
         messages = consumer.consume(batch, timeout=1.0)
         if not messages:
             continue
-        first = first or time.perf_counter()
+        begin(clock)
         for message in messages:
             producer.produce(
                 target, message.value(), message.key(), partition=message.partition(), on_delivery=acknowledged
@@ -142,14 +159,13 @@ def confluent(brokers: str, source: str, target: str, records: int, batch: int =
         if refused:
             raise SystemExit(f"not acknowledged: {refused[0]}")
         consumer.commit(asynchronous=False)
-        done += len(messages)
-    seconds = time.perf_counter() - first
+        end(clock, len(messages))
     consumer.close()
-    return done / seconds
+    return clock
 
 
-def stock(brokers: str, source: str, target: str, records: int, batch: int = 512) -> float:
-    """Records per second through stock Faust: ``take()``, ``topic.send()``, each send awaited."""
+def stock(brokers: str, source: str, target: str, records: int, batch: int = 512) -> Clock:
+    """Through stock Faust: ``take()``, ``topic.send()``, each send awaited."""
     import faust
     import mode
 
@@ -167,22 +183,21 @@ def stock(brokers: str, source: str, target: str, records: int, batch: int = 512
     inputs = app.topic(source, value_type=bytes, value_serializer="raw")
     outputs = app.topic(target, value_type=bytes, value_serializer="raw")
     worker = mode.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
-    clock = {"first": 0.0, "last": 0.0, "done": 0}
+    clock = new_clock()
 
     @app.agent(inputs)
     async def copy(stream: Any) -> None:
         async for values in stream.take(batch, within=0.1):
-            clock["first"] = clock["first"] or time.perf_counter()
+            begin(clock)
             sends = [await outputs.send(value=value) for value in values]
             await asyncio.wait(sends)
-            clock["done"] += len(values)
-            clock["last"] = time.perf_counter()
+            end(clock, len(values))
             if clock["done"] >= records:
                 worker._schedule_shutdown(signal.SIGTERM)
 
     with contextlib.suppress(SystemExit):
         worker.execute_from_commandline()
-    return clock["done"] / (clock["last"] - clock["first"])
+    return clock
 
 
 def fill(brokers: str, topic: str, records: int, size: int) -> None:
@@ -241,7 +256,8 @@ def broker(named: str | None) -> Iterator[str]:
         yield node.servers
 
 
-def contend(name: str, brokers: str, source: str, records: int) -> float:
+def contend(name: str, brokers: str, source: str, records: int) -> tuple[float, float]:
+    """Records per second and core-seconds per million records of one contender."""
     target = f"{source}-{name}-{uuid.uuid4().hex[:6]}"
     make_topics(brokers, target)
     command = [sys.executable, __file__, "--contender", name, "--brokers", brokers, "--records", str(records)]
@@ -249,7 +265,9 @@ def contend(name: str, brokers: str, source: str, records: int) -> float:
         [*command, "--source", source, "--target", target], capture_output=True, text=True, timeout=600, cwd=ROOT
     )
     try:
-        return float(json.loads(finished.stdout.splitlines()[-1])["records_per_second"])
+        clock: Clock = json.loads(finished.stdout.splitlines()[-1])
+        rate = clock["done"] / (clock["last"] - clock["first"])
+        return rate, (clock["cores_last"] - clock["cores_first"]) / clock["done"] * 1e6
     except (IndexError, ValueError, KeyError):
         raise SystemExit(f"{name} did not finish:\n{finished.stderr[-3000:]}") from None
 
@@ -273,10 +291,11 @@ def main() -> None:
     parser.add_argument("--target", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.contender:
-        rate = CONTENDERS[given.contender](given.brokers, given.source, given.target, given.records)
-        sys.stdout.write(json.dumps({"records_per_second": rate}) + "\n")
+        clock = CONTENDERS[given.contender](given.brokers, given.source, given.target, given.records)
+        sys.stdout.write(json.dumps(clock) + "\n")
         return
     rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    cores: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     with broker(given.brokers) as brokers:
         source = f"bench-{uuid.uuid4().hex[:8]}"
         make_topics(brokers, source)
@@ -284,7 +303,9 @@ def main() -> None:
         for _ in range(given.runs):
             for name in CONTENDERS:
                 records = given.records // SLOWER if name == "stock" else given.records
-                rates[name].append(contend(name, brokers, source, records))
+                rate, core_seconds = contend(name, brokers, source, records)
+                rates[name].append(rate)
+                cores[name].append(core_seconds)
                 sys.stderr.write(f"{name}: {rates[name][-1]:,.0f} records/s\n")
     median = {name: statistics.median(found) for name, found in rates.items()}
     best = max(median["slabs-512"], median["slabs-2048"])
@@ -293,6 +314,8 @@ def main() -> None:
         "bytes": given.bytes,
         "runs": given.runs,
         "records_per_second": {name: round(rate) for name, rate in median.items()},
+        "core_seconds_per_million": {name: round(statistics.median(found), 2) for name, found in cores.items()},
+        "load_average": os.getloadavg()[0],
         "spread": {name: [round(min(found)), round(max(found))] for name, found in rates.items()},
         "ratio_to_confluent": round(best / median["confluent"], 2),
         "ratio_to_stock_faust": round(best / median["stock"], 1),

@@ -20,6 +20,7 @@ class Batch:
         self.bytes = 0
 
     def append(self, *, timestamp: int | None, key: bytes | None, value: bytes, headers: Sequence[Any]) -> object:
+        assert isinstance(headers, list), "aiokafka's compiled builder takes nothing else"
         if self.values and self.bytes + len(value) > BATCH_BYTES:
             return None
         self.values.append(value)
