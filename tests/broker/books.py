@@ -108,7 +108,7 @@ class Books:
         self.repeated_alerts = 0
         self.letters: list[Any] = []
         self.observed_to: dict[int, int] = {}
-        """Of each observations partition, the offset behind the last message taken."""
+        """Of each observations partition, the offset behind the last message that was not an idle tick."""
         self._partitions = observation_partitions
         self._marks: dict[tuple[int, Place], int] = defaultdict(lambda: -1)
 
@@ -183,7 +183,8 @@ class Books:
         mark = self._marks[record.partition, source]
         if message.first > mark + 1:
             self.report.find("gap", f"partition {record.partition}, {source}: {mark} is followed by {message.first}")
-        self.observed_to[record.partition] = record.offset + 1
+        if message.last >= message.first:
+            self.observed_to[record.partition] = record.offset + 1
         if message.last <= mark:
             self.report.repeated_observations += message.last >= message.first
             return

@@ -66,8 +66,7 @@ def until(verifier: Verifier, fleet: Fleet, goal: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while verifier.scored < goal:
         if time.monotonic() > deadline:
-            said = "\n".join(worker.said(10) for worker in fleet.workers)
-            raise SystemExit(f"no progress for {seconds:.0f} s at {verifier.scored} records:\n{said}")
+            raise SystemExit(f"no progress for {seconds:.0f} s at {verifier.scored} records:\n{fleet.said()}")
         fleet.mend()
         time.sleep(0.1)
 

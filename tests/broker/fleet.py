@@ -110,6 +110,10 @@ class Fleet:
         """-9 for one worker; :meth:`mend` starts another."""
         self.workers[place].kill()
 
+    def said(self) -> str:
+        """The ends of the running workers' logs, for an assertion's message."""
+        return "\n".join(worker.said(15) for worker in self.workers)
+
     def stop(self) -> list[int]:
         """SIGTERM for all, and their exit statuses."""
         running = [worker for worker in self.workers if worker.status() is None]

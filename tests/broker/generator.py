@@ -1,6 +1,6 @@
 """Records as the outside world sends them, and a log of what the broker acknowledged.
 
-Seeded: the same seed gives the same bytes. From the third day of event time on, every day has two bad hours in
+Seeded: the same seed gives the same bytes. From the second day of event time on, every day has two bad hours in
 which one company is torn apart; the records of all partitions are sent in the order of their times.
 """
 
@@ -60,7 +60,7 @@ def stream_of_records(
     for number in range(count):
         event_ms = BEGIN_MS + int((number + dice.random()) * step_ms)
         day, within = divmod(event_ms - BEGIN_MS, 96 * QUARTER_MS)
-        bad = day >= 2 and 40 <= within // QUARTER_MS < 48 and dice.random() < 0.6
+        bad = day >= 1 and 40 <= within // QUARTER_MS < 48 and dice.random() < 0.6
         company = COMPANIES[day % len(COMPANIES)] if bad else dice.choice(COMPANIES)
         lead = dice.choice(NEGATIVE if bad or dice.random() < 0.15 else OTHER)
         rest = " ".join(dice.choices(DETAILS, k=details))

@@ -70,12 +70,11 @@ def come_to_rest(
     verifier: Verifier, fleet: Fleet, seconds: float = 150.0, mend: Callable[[], object] | None = None
 ) -> None:
     """Wait until every record is scored or dead-lettered, observed, and heard by the watchers."""
-    fleet_logs = lambda: "\n".join(worker.said(15) for worker in fleet.workers)  # noqa: E731
     restart = mend or fleet.mend
     eventually(lambda: verifier.behind() == 0, "all records processed", seconds=seconds, every=0.5,
-               meanwhile=restart, told=fleet_logs)  # fmt: skip
+               meanwhile=restart, told=fleet.said)  # fmt: skip
     eventually(verifier.watched, "all observations watched", seconds=seconds, every=0.5,
-               meanwhile=restart, told=fleet_logs)  # fmt: skip
+               meanwhile=restart, told=fleet.said)  # fmt: skip
 
 
 def close_books(instance: Instance, generator: Generator, verifier: Verifier, *, alert_seconds: float = 30.0) -> Report:
@@ -99,7 +98,7 @@ def until_scored(verifier: Verifier, fleet: Fleet, more: int, seconds: float = 1
     """Wait until ``more`` further records are scored: the load is moving."""
     goal = verifier.scored + more
     eventually(lambda: verifier.scored >= goal, f"{more} more records scored", seconds=seconds, every=0.05,
-               meanwhile=fleet.mend, told=lambda: "\n".join(w.said(15) for w in fleet.workers))  # fmt: skip
+               meanwhile=fleet.mend, told=fleet.said)  # fmt: skip
 
 
 def kill_at_random(

@@ -61,7 +61,7 @@ class Verifier:
         return all(committed.get(place, 0) >= length for place, length in lengths.items())
 
     def watched(self) -> bool:
-        """Whether the watchers have committed all observations read so far."""
+        """Whether the watchers have committed all observations read so far, idle ticks left aside."""
         with self._lock:
             committed = self._groups.committed(self.names.group("watch"))
             wanted = dict(self.books.observed_to)
