@@ -27,7 +27,7 @@ import sys
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -110,16 +110,28 @@ def java_version() -> int:
 class KafkaNode:
     """A single KRaft node, broker and controller in one, whose files outlive its process.
 
-    ``port`` 0 takes a free one. Killed and started again it is the same cluster: same ports, same log.
+    ``port`` 0 takes a free one; ``properties`` change or add broker settings, ``format_options`` go to the tool
+    that formats the storage (``--add-scram ...``). Killed and started again it is the same cluster: same ports,
+    same log.
     """
 
-    def __init__(self, data: Path, port: int = 9092, *, heap_mb: int = 384) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int = 9092,
+        *,
+        heap_mb: int = 384,
+        properties: Mapping[str, object] | None = None,
+        format_options: Sequence[str] = (),
+    ) -> None:
         self.data = data.resolve()
         self._known = self.data / "node.json"
         known = json.loads(self._known.read_text()) if self._known.is_file() else {}
         self.port = port or known.get("port") or free_port()
         self._controller_port = known.get("controller_port") or free_port()
         self._heap_mb = heap_mb
+        self._changes = dict(properties or {})
+        self._format_options = tuple(format_options)
 
     @property
     def servers(self) -> str:
@@ -205,12 +217,16 @@ class KafkaNode:
         self.data.mkdir(parents=True, exist_ok=True)
         self._known.write_text(json.dumps({"port": self.port, "controller_port": self._controller_port}))
         properties = self.data / "server.properties"
-        properties.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
+        properties.write_text(
+            "".join(f"{name}={value}\n" for name, value in {**self._properties(), **self._changes}.items())
+        )
         if (self.data / "log" / "meta.properties").is_file():
             return
         # Without a hyphen: one at the front would read as an option.
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
-        tool = self._java(jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+        tool = self._java(
+            jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *self._format_options
+        )
         done = subprocess.run(tool, capture_output=True, text=True, check=False, cwd=self.data)
         if done.returncode != 0:
             raise KafkaNodeError(f"the storage could not be formatted:\n{done.stdout}{done.stderr}")
