@@ -130,9 +130,7 @@ def _alias_pattern(entity_id: str, alias: Alias) -> _Pattern:
     )
 
 
-def _counts(
-    way: _Pattern, heard: str, folded: str, start: int, end: int, words: Callable[[], frozenset[str]]
-) -> bool:
+def _counts(way: _Pattern, heard: str, folded: str, start: int, end: int, words: Callable[[], frozenset[str]]) -> bool:
     if way.written is not None and heard[start + way.skip : end] != way.written:
         return False
     if way.exchange and not _EXCHANGE.search(folded[max(0, start - 24) : start].rstrip()):

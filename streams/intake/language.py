@@ -55,8 +55,9 @@ ENGLISH = frozenset(
     another other being an
     """.split()  # noqa: SIM905
 )
-OTHERS = frozenset(
-    """
+OTHERS = (
+    frozenset(
+        """
     der die das und ist nicht ein eine einen dem den mit von zu auf fur ich sie wir auch bei nach wird sind
     el los las una que por para con como pero mas esta este del su sus al lo le les des une et est dans pour
     pas qui sur avec au aux ce cette sont plus nous vous il di che per non sono della dei gli nel anche
@@ -64,7 +65,9 @@ OTHERS = frozenset(
     nao uma com os do da dos das na no mais foi ao tem seu sua isso muito och att det som inte har av till
     ve bir bu da de icin ile cok ama degil yang dan di ini itu untuk dengan tidak ada saya
     """.split()  # noqa: SIM905
-) - ENGLISH
+    )
+    - ENGLISH
+)
 
 
 def language(given: str | None, text: str, words: Sequence[str], undecided: str = "en") -> str:
