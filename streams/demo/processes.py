@@ -27,7 +27,8 @@ LOOK_SECONDS = 0.2
 def arrange(settings: Settings, folder: Path, watchlist: Path) -> Settings:
     """``settings`` for a demo in ``folder``: its own state, outbox and watch-list, no sinks but the console.
 
-    Scoring, rules and windows stay as they are: the shipped defaults, unless a settings file says otherwise.
+    Scoring, rules and windows stay as they are: the shipped defaults, unless a settings file says otherwise. The
+    input topics are the default ones, for those are what the sample has.
     """
     registry = settings.scoring.registry
     if "://" not in registry:
@@ -35,6 +36,7 @@ def arrange(settings: Settings, folder: Path, watchlist: Path) -> Settings:
     return settings.model_copy(
         update={
             "state_dir": folder / "state",
+            "streams": Settings.model_fields["streams"].get_default(call_default_factory=True),
             "intake": settings.intake.model_copy(update={"watchlist": watchlist}),
             "scoring": settings.scoring.model_copy(update={"registry": registry}),
             "notify": NotifySettings(outbox=folder / "outbox.sqlite", port=free_port()),

@@ -12,7 +12,7 @@ from streams.demo.run import WATCHLIST
 from streams.errors import BrokerError
 from streams.intake.watchlist import WatchList
 from streams.operate.embedded import on_embedded
-from streams.settings import AlertmanagerSettings, NotifySettings, Settings, load
+from streams.settings import AlertmanagerSettings, NotifySettings, Rule, Settings, StreamSettings, load
 
 
 def test_a_process_reads_back_exactly_the_demos_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,10 +34,15 @@ def test_nothing_of_the_surroundings_reaches_the_demo() -> None:
 
 
 def test_a_demo_sends_nothing_to_the_users_own_sinks_and_changes_no_rule(tmp_path: Path) -> None:
-    theirs = Settings(notify=NotifySettings(alertmanagers=(AlertmanagerSettings(url="http://alerts:9093"),)))
+    theirs = Settings(
+        notify=NotifySettings(alertmanagers=(AlertmanagerSettings(url="http://alerts:9093"),)),
+        streams={"wire": StreamSettings(topic="wire.raw")},
+        rules=(Rule(name="theirs", budget=0.2),),
+    )
     arranged = arrange(theirs, tmp_path, WATCHLIST)
     assert arranged.notify.alertmanagers == ()
-    assert (arranged.rules, arranged.watch, arranged.streams) == (theirs.rules, theirs.watch, theirs.streams)
+    assert (arranged.rules, arranged.watch) == (theirs.rules, theirs.watch)
+    assert arranged.topics.inputs == ("news", "reviews")
 
 
 def test_the_watchlist_of_the_sample_loads() -> None:
