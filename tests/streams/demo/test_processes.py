@@ -56,8 +56,16 @@ async def test_a_process_that_ends_by_itself_is_told_with_its_last_words(tmp_pat
         await process.ready(1, within_seconds=60)
 
 
-async def test_stopping_ends_a_process_and_tells_its_status(tmp_path: Path) -> None:
-    process = Process("helper", tmp_path)
+async def test_stopping_ends_a_process_that_runs(tmp_path: Path) -> None:
+    process = Process("reader", tmp_path)
     await process.start(["--help"], dict(os.environ), tmp_path)
-    assert [line async for line in process.lines()]
-    assert await process.stop() == 0
+    status = await process.stop()
+    assert status is not None
+    assert process.ended == status
+
+
+async def test_what_a_process_prints_can_be_read(tmp_path: Path) -> None:
+    process = Process("reader", tmp_path)
+    await process.start(["--help"], dict(os.environ), tmp_path)
+    assert any("demo" in line for line in [line async for line in process.lines()])
+    await process.stop()
