@@ -103,7 +103,7 @@ def main() -> None:
         begun = time.monotonic()
         with worker.running():
             command = [worker.command[0], "replay", str(lines), "--topic", f"{worker.prefix}-news"]
-            subprocess.run([*command, *worker.options], env=worker.environment, check=True)
+            subprocess.run([*command, *worker.options], env=worker.environment, check=True, stdout=sys.stderr)
             settled(worker, count)
             transitions = alerts_of(worker.servers, f"{worker.prefix}.alerts.v1")
         seconds = time.monotonic() - begun
