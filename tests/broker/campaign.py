@@ -3,6 +3,7 @@
 Two workers under a steady load; one after the other a worker is killed with -9 or the
 broker is killed or stopped, at random moments of the work. At the end the books are closed as in the tests.
 Progress goes to standard error, the summary as JSON to standard output; exit status 1 where anything was found.
+Ctrl-C or TERM cut it short: no more records, no more faults, and the books are closed over what there was.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import argparse
 import json
 import random
 import resource
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -33,9 +36,12 @@ STEP_MS = 4_000
 """Event time between two records: the campaign's 1.8 million last for 83 days."""
 
 
+_over = threading.Event()
+
+
 @dataclass
 class Plan:
-    """How long and how bad. ``gap`` is the mean of records scored between two faults."""
+    """How long and how bad. ``gap`` is the mean of records scored between two faults, each at a random place in it."""
 
     records: int
     worker_kills: int
@@ -64,7 +70,7 @@ def say(text: str) -> None:
 def until(verifier: Verifier, fleet: Fleet, goal: int, seconds: float) -> None:
     """Wait for ``goal`` scored records; workers that ended are started again."""
     deadline = time.monotonic() + seconds
-    while verifier.scored < goal:
+    while verifier.scored < goal and not _over.is_set():
         if time.monotonic() > deadline:
             raise SystemExit(f"no progress for {seconds:.0f} s at {verifier.scored} records:\n{fleet.said()}")
         fleet.mend()
@@ -86,7 +92,9 @@ def wreck(plan: Plan, node: KafkaNode, verifier: Verifier, fleet: Fleet) -> Coun
     dice = random.Random(plan.seed + 1)
     done: Counter[str] = Counter()
     for number, fault in enumerate(faults(plan), start=1):
-        until(verifier, fleet, verifier.scored + int(plan.gap * dice.uniform(0.2, 1.6)), seconds=300)
+        until(verifier, fleet, int(plan.gap * (number - dice.random())), seconds=300)
+        if _over.is_set():
+            break
         strike(fault, node, fleet, dice)
         done[fault] += 1
         report = verifier.books.report
@@ -112,7 +120,7 @@ def run(plan: Plan, folder: Path) -> int:
             with Feed(generator, notes, plan.per_second) as feed:
                 done = wreck(plan, node, verifier, fleet)
                 say("no more faults; the rest of the records")
-                while feed.is_alive():
+                while feed.is_alive() and not _over.is_set():
                     fleet.mend()
                     feed.join(timeout=0.5)
             come_to_rest(verifier, fleet, seconds=1800)
@@ -131,6 +139,7 @@ def run(plan: Plan, folder: Path) -> int:
         "repeated_alerts": repeated_alerts,
         "minutes": round((time.monotonic() - begun) / 60, 1),
         "harness_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "cut_short": _over.is_set(),
         "clean": not report.findings,
     }
     json.dump(summary, sys.stdout, indent=1)
@@ -150,6 +159,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the broker's files and the workers' logs here")
     given = vars(parser.parse_args())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _over.set())
     folder = given.pop("folder")
     if folder is not None:
         folder.mkdir(parents=True)
