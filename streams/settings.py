@@ -191,7 +191,7 @@ class WebSettings(Section):
     """Health and metrics of each long-running process."""
 
     host: str = Field("127.0.0.1", description="the pages have no login: think before you open them")
-    port: int = Field(6066, ge=0, le=65535, description="0: any free port; several workers on one host need several")
+    port: int = Field(6066, ge=0, le=65535, description="0: any free port; unset, a taken one gives way")
 
 
 class LogSettings(Section):

@@ -6,6 +6,7 @@ restart it); ``/readyz`` answers 200 only when every condition for work is met, 
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass, field
 
@@ -89,22 +90,28 @@ def application(registry: CollectorRegistry, health: Health) -> web.Application:
     return app
 
 
-async def serve(settings: WebSettings, registry: CollectorRegistry, health: Health) -> tuple[web.AppRunner, int]:
+async def serve(
+    settings: WebSettings, registry: CollectorRegistry, health: Health, *, chosen: bool = True
+) -> tuple[web.AppRunner, int]:
     """Start serving; returns the runner (``await runner.cleanup()`` ends it) and the port in use.
+
+    A port that nobody has ``chosen`` gives way to a free one where it is taken, so that several processes
+    run on one host without further settings.
 
     Raises:
         SettingsError: the address cannot be bound, because another process has it or it is not ours.
     """
     runner = web.AppRunner(application(registry, health), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.port)
     try:
-        await site.start()
+        await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as exc:
         await runner.cleanup()
+        if not chosen and exc.errno == errno.EADDRINUSE:
+            return await serve(settings.model_copy(update={"port": 0}), registry, health)
         raise SettingsError(
             f"cannot serve health and metrics on {settings.host}:{settings.port}: {exc.strerror or exc}; "
-            "set web.port (0 takes any free one) or TOCSIN_WEB__PORT"
+            "choose another port in the settings (0 takes any free one)"
         ) from exc
     port: int = runner.addresses[0][1]
     return runner, port

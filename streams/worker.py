@@ -267,7 +267,9 @@ class _Support(mode.Service):  # type: ignore[misc]
     async def on_start(self) -> None:
         worker = self._worker
         await worker.outputs.start()
-        self._runner, port = await web.serve(worker.settings.web, worker.metrics.registry, worker.health)
+        place = worker.settings.web
+        chosen = "port" in place.model_fields_set
+        self._runner, port = await web.serve(place, worker.metrics.registry, worker.health, chosen=chosen)
         for progress in worker.progress:
             progress.beat()
         self._watchdog.start()

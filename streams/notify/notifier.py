@@ -165,14 +165,12 @@ async def _together(work: list[Coroutine[Any, Any, None]], couriers: list[Courie
 
 
 async def _serve(settings: Settings, metrics: Metrics, health: Health) -> tuple[AppRunner, int]:
-    """Health and metrics on the port that the settings name; the default one gives way to a free one."""
+    """Health and metrics on the notifier's own port."""
     web = settings.web.model_copy(update={"port": settings.notify.port})
     try:
-        return await serve(web, metrics.registry, health)
+        return await serve(web, metrics.registry, health, chosen="port" in settings.notify.model_fields_set)
     except SettingsError as exc:
-        if "port" in settings.notify.model_fields_set:
-            raise SettingsError(f"notify.port: {exc}") from exc
-        return await serve(web.model_copy(update={"port": 0}), metrics.registry, health)
+        raise SettingsError(f"notify.port: {exc}") from exc
 
 
 def _now_ms() -> int:

@@ -68,7 +68,15 @@ async def test_the_cost_of_a_million_documents_is_computed_from_processor_time(b
     assert float(lines["tocsin_cost_per_million_documents"]) == pytest.approx(seconds / 3600)
 
 
-async def test_a_port_in_use_is_an_error_that_names_the_setting(base: str, health: Health) -> None:
+async def test_a_chosen_port_in_use_is_an_error_that_says_so(base: str, health: Health) -> None:
     port = int(base.rsplit(":", 1)[1])
-    with pytest.raises(SettingsError, match=r"web\.port"):
+    with pytest.raises(SettingsError, match="choose another port"):
         await serve(WebSettings(port=port), CollectorRegistry(), health)
+
+
+async def test_a_default_port_in_use_gives_way_to_a_free_one(base: str, health: Health) -> None:
+    taken = int(base.rsplit(":", 1)[1])
+    runner, port = await serve(WebSettings(port=taken), CollectorRegistry(), health, chosen=False)
+    assert port != taken
+    assert (await fetch(f"http://127.0.0.1:{port}/healthz"))[0] == 200
+    await runner.cleanup()
