@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -57,6 +57,28 @@ class Fetcher(Protocol):
     flow_active: bool
 
 
+class WholeAssignor(RoundRobinPartitionAssignor):  # type: ignore[misc]
+    """Round robin that refuses to leave a topic out.
+
+    After a broker was killed its metadata can lack a topic for a moment. aiokafka's assignor then assigns nothing
+    of it, and the group stays stable, with nothing to read, for ever. Raising ends the process instead: it joins
+    again with whole metadata.
+    """
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Mapping[str, Any]) -> Any:
+        """The assignment of every member.
+
+        Raises:
+            UnknownTopicOrPartitionError: the metadata lack a topic that a member subscribes to.
+        """
+        topics = {topic for member in members.values() for topic in member.subscription}
+        unknown = sorted(topic for topic in topics if not cluster.partitions_for_topic(topic))
+        if unknown:
+            raise UnknownTopicOrPartitionError(f"no metadata for {', '.join(unknown)} while partitions are assigned")
+        return super().assign(cluster, members)
+
+
 class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread in which aiokafka fetches, commits and heartbeats."""
 
@@ -66,13 +88,13 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         fetching = self.consumer.fetching
-        self._assignor = RoundRobinPartitionAssignor
+        self._assignor = WholeAssignor
         self._more = asyncio.Event()
         return aiokafka.AIOKafkaConsumer(
             **fetching.connection,
             group_id=self.app.conf.id,
             group_instance_id=fetching.instance,
-            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            partition_assignment_strategy=[WholeAssignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -55,7 +55,7 @@ class Names:
         return f"{self.prefix}-{role}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stored:
     """What the broker acknowledged to the generator."""
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import KafkaProducer
+from confluent_kafka import Producer
 
 from tests.broker.books import Stored
 
@@ -23,6 +22,7 @@ BEGIN_MS = 1_709_251_200_000
 """2024-03-01T00:00:00Z."""
 QUARTER_MS = 15 * 60 * 1000
 ENDLESS = 10_000_000
+PATIENCE_SECONDS = 240.0
 COMPANIES = ("Aldermoor", "Brackwater", "Cindervale", "Dunholt", "Eastmere", "Farrowgate")
 DETAILS = """annual audit autumn branch bridge budget buyers canal cargo carrier chapter clerk coast contract cotton
 courier depot dealer district dock driver engine export factory ferry field filing fleet freight garden grain harbour
@@ -82,55 +82,67 @@ def stream_of_records(
 
 
 class Generator:
-    """Sends with ``acks=all`` and keeps the log of what was acknowledged."""
+    """Sends with ``acks=all`` through librdkafka and keeps the log of what was acknowledged.
+
+    Not kafka-python: its idempotent producer hung for good after one of the campaign's broker kills.
+    """
 
     def __init__(self, servers: str, topics: dict[str, str]) -> None:
         self.stored: list[Stored] = []
         self.refused: list[str] = []
         self._topics = topics
-        self._lock = threading.Lock()
-        self._producer = KafkaProducer(
-            bootstrap_servers=servers,
-            acks="all",
-            linger_ms=5,
-            max_request_size=16 * 1024 * 1024,
-            delivery_timeout_ms=180_000,
-            request_timeout_ms=15_000,
-            max_block_ms=180_000,
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.max.bytes": 16 * 1024 * 1024,
+                "delivery.timeout.ms": int(PATIENCE_SECONDS * 1000),
+                "socket.timeout.ms": 15_000,
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 2,
+            }
         )
 
     def __enter__(self) -> Generator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._producer.close(timeout=30)
+        self._producer.flush(30)
 
     def send(self, note: Note) -> None:
-        """Hand one record to the client; blocks where its buffer is full."""
+        """Hand one record to the client; waits where its queue is full."""
         self.send_raw(note.stream, note.partition, note.value, key=note.id.encode(), name=note.id)
 
     def send_raw(
-        self, stream: str, partition: int, value: bytes | None, *, key: bytes | None = None, name: str = "",
-        timestamp_ms: int | None = None,
-    ) -> None:  # fmt: skip
+        self, stream: str, partition: int, value: bytes | None, *, key: bytes | None = None, name: str = ""
+    ) -> None:
         """Send any bytes at all."""
         digest = hashlib.sha256(value or b"").digest()[:8]
-        future = self._producer.send(
-            self._topics[stream], value=value, key=key, partition=partition, timestamp_ms=timestamp_ms
-        )
-        future.add_callback(lambda at: self._log(Stored(name, at.topic, at.partition, at.offset, digest)))
-        future.add_errback(lambda error: self.refused.append(f"{name}: {error!r}"))
 
-    def _log(self, stored: Stored) -> None:
-        with self._lock:
-            self.stored.append(stored)
+        def told(error: Any, message: Any) -> None:
+            if error is None:
+                self.stored.append(Stored(name, message.topic(), message.partition(), message.offset(), digest))
+            else:
+                self.refused.append(f"{name}: {error}")
+
+        while True:
+            try:
+                self._producer.produce(self._topics[stream], value, key, partition, on_delivery=told)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                break
+        self._producer.poll(0)
 
     def settle(self) -> list[Stored]:
         """Wait until everything is acknowledged; returns the log.
 
         Raises:
-            AssertionError: the broker refused something.
+            AssertionError: the broker refused something, or gave no answer.
         """
-        self._producer.flush(timeout=180)
+        unanswered = self._producer.flush(PATIENCE_SECONDS)
         assert not self.refused, self.refused[:5]
+        assert unanswered == 0, f"{unanswered} records are not acknowledged"
         return self.stored
