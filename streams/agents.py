@@ -20,12 +20,11 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from aiokafka.partitioner import murmur2
 
 from streams import logs
 from streams.delivery.clock import SourceClock, from_note
 from streams.delivery.lanes import Dropped, Lanes
-from streams.delivery.outputs import Output, Outputs
+from streams.delivery.outputs import Output, Outputs, partition_by_key
 from streams.delivery.slabs import Place, Slab
 from streams.delivery.snapshots import SLOTS, Snapshot, SnapshotStore
 from streams.delivery.watchdog import Progress
@@ -267,8 +266,8 @@ class Watching:
     async def _send(self, slab: Slab, alerts: list[Alert]) -> None:
         """Alerts, then the snapshot that knows of them, then (:meth:`_sent`) the input's offset: in this order."""
         await self._outputs.deliver(
-            Output(self._alerts, _partition(alert.alert_id, self._alert_partitions), alert.alert_id.encode(), value)
-            for alert, value in ((alert, encode(alert)) for alert in alerts)
+            Output(self._alerts, partition_by_key(key, self._alert_partitions), key, value)
+            for key, value in ((alert.alert_id.encode(), encode(alert)) for alert in alerts)
         )
         watch = self._watches[slab.place]
         watch.applied, watch.unsent = slab.end, False
@@ -339,10 +338,6 @@ class Watching:
     def committed(self, offsets: Mapping[Place, int]) -> None:
         self._progress.moved()
         self._metrics.commits.labels("watch").inc()
-
-
-def _partition(key: str, count: int) -> int:
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % count)
 
 
 _observations = msgspec.json.Decoder(Observations)

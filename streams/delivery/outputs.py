@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import aiokafka
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from streams import logs
 from streams.errors import DeliveryError
@@ -28,6 +29,11 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+def partition_by_key(key: bytes, count: int) -> int:
+    """The partition of ``count`` that Kafka's own clients give a record with ``key``: murmur2, sign bit off."""
+    return int((murmur2(key) & 0x7FFFFFFF) % count)
 
 
 class Outputs:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-from aiokafka.partitioner import murmur2
 
 from models.scorer import Batch, RawBatch, Scorer
 from streams import logs
 from streams.delivery.journal import SUSPECT_AFTER, Journal, probe_each
 from streams.delivery.lanes import Dropped
-from streams.delivery.outputs import Output
+from streams.delivery.outputs import Output, partition_by_key
 from streams.delivery.slabs import Record, Slab
 from streams.intake.reader import Intake
 from streams.metrics import Metrics
@@ -180,7 +178,7 @@ class SlabScorer:
         topic, key = self._settings.topics.scored, document.id.encode()
         count = self._counts[topic]
         same = count == self._counts[slab.place.topic]
-        partition = slab.place.partition if same else (murmur2(key) & 0x7FFFFFFF) % count
+        partition = slab.place.partition if same else partition_by_key(key, count)
         return Output(topic, partition, key, value)
 
     def _dead_letter(self, slab: Slab, record: Record, rejection: Rejection, attempt: int) -> Output:
@@ -211,6 +209,3 @@ class SlabScorer:
 
 def _rejected(document: Document, error: Exception) -> Verdict:
     return Rejection("score", type(error).__name__, f"scoring failed twice: {error}"[:500], document.id)
-
-
-Compute = Callable[[Slab], Work]

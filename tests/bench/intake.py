@@ -41,6 +41,10 @@ def made_up_names(count: int, chance: random.Random) -> list[str]:
     return sorted(names)
 
 
+def made_up_watchlist(names: Sequence[str]) -> WatchList:
+    return WatchList(Entity(id=f"e{i}", name=name, tickers=(f"{name[:3].upper()}{i}",)) for i, name in enumerate(names))
+
+
 def made_up_documents(names: Sequence[str], count: int, chance: random.Random) -> list[bytes]:
     documents = []
     for number in range(count):
@@ -75,9 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     chance = random.Random(7)
     names = made_up_names(options.entities, chance)
-    watchlist = WatchList(
-        Entity(id=f"e{i}", name=name, tickers=(f"{name[:3].upper()}{i}",)) for i, name in enumerate(names)
-    )
+    watchlist = made_up_watchlist(names)
     values = made_up_documents(names, options.documents, chance)
     intake = Intake(IntakeSettings(), watchlist)
     finder = Finder(watchlist)

@@ -25,12 +25,12 @@ from models.labels import FINANCE
 from models.scorer import Scores
 from streams.delivery.ledger import Ledger
 from streams.delivery.slabs import Place
-from streams.intake import Entity, Intake, WatchList
+from streams.intake import Intake
 from streams.records import Document, Observations, Origin, ScoredDocument, encode
 from streams.scored import Reading, scored_documents, spans_of
 from streams.settings import IntakeSettings
 from streams.watch.observations import gather
-from tests.bench.intake import made_up_documents, made_up_names
+from tests.bench.intake import made_up_documents, made_up_names, made_up_watchlist
 
 PARTITIONS = 4
 BROKER_MS = 1_710_000_000_000 + 86_400_000 * 30
@@ -82,9 +82,7 @@ def main() -> None:
     given = parser.parse_args()
     chance = random.Random(7)
     names = made_up_names(given.entities, chance)
-    watchlist = WatchList(
-        Entity(id=f"e{i}", name=name, tickers=(f"{name[:3].upper()}{i}",)) for i, name in enumerate(names)
-    )
+    watchlist = made_up_watchlist(names)
     values = made_up_documents(names, given.documents, chance)
     intake = Intake(IntakeSettings(), watchlist)
     reading = Reading("bench-1", {"finance": FINANCE}, {"news": "finance"})

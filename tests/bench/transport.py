@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -243,16 +242,12 @@ def make_topics(brokers: str, *names: str) -> None:
 @contextlib.contextmanager
 def broker(named: str | None) -> Iterator[str]:
     """The broker that was named, or the pinned Apache Kafka, started for this bench."""
+    from deploy.kafka.kafka import running
+
     if named:
         yield named
         return
-    spec = importlib.util.spec_from_file_location("kafka_node", ROOT / "deploy/kafka/kafka.py")
-    assert spec is not None
-    assert spec.loader is not None
-    node_module = importlib.util.module_from_spec(spec)
-    sys.modules["kafka_node"] = node_module
-    spec.loader.exec_module(node_module)
-    with tempfile.TemporaryDirectory() as data, node_module.running(Path(data)) as node:
+    with tempfile.TemporaryDirectory() as data, running(Path(data)) as node:
         yield node.servers
 
 
