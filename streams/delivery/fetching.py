@@ -117,11 +117,16 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> dict[Place, Cut]:
-        """At most one cut of each active partition; waits up to ``timeout`` seconds for the first."""
+        """At most one cut of each active partition; waits up to ``timeout`` seconds for the first.
+
+        A fetch ends with the generation it began in, even where nobody waits for it any more: a cut that it took
+        of the next generation's partitions would be missing there, unnoticed until more records came.
+        """
         fetcher = consumer._fetcher
         deadline = time.monotonic() + (timeout or 0.0)
+        generation = self.app.consumer_generation_id
         with fetcher._subscriptions.fetch_context():
-            while self.consumer.flow_active:
+            while self.consumer.flow_active and generation == self.app.consumer_generation_id:
                 if consumer._closed or fetcher._closed:
                     raise ConsumerStoppedError
                 if fetcher._subscriptions.reassignment_in_progress:
@@ -223,8 +228,8 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             placed[place] = at
         return placed
 
-    def lag(self, place: Place) -> tuple[int, float] | None:
-        """Records between the position and the end of ``place``, and the age in seconds of that knowledge."""
+    def end(self, place: Place) -> tuple[int, float] | None:
+        """The offset at which ``place`` ends for its readers, and the age in seconds of that knowledge."""
         consumer = self._consumer
         assignment = consumer and consumer._subscription.subscription and consumer._subscription.subscription.assignment
         if not assignment or TopicPartition(*place) not in assignment.tps:
@@ -235,7 +240,7 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         end = state.lso if state.lso is not None and state.lso >= 0 else state.highwater
         # aiokafka stamps with the wall clock; one that was set back tells nothing fresh.
         age = time.time() - state.timestamp / 1000
-        return max(0, end - state.position), age if age >= -1.0 else float("inf")
+        return end, age if age >= -1.0 else float("inf")
 
     def rejoining(self) -> bool:
         """Whether the member waits to join its group again; False before it first joined."""

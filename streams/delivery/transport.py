@@ -240,18 +240,24 @@ class SlabConsumer(driver.Consumer):  # type: ignore[misc]
 
     def idle(self, place: Place, freshness: float) -> bool:
         """Whether ``place`` is ours, nothing of it is in hand and it had no lag ``freshness`` seconds ago or less."""
-        if not self.flow_active or self.ledger.expected(place) is None or self._in_hand[place]:
+        expected = self.ledger.expected(place)
+        if not self.flow_active or expected is None or self._in_hand[place]:
             return False
-        lag = self._thread.lag(place)
-        return lag is not None and lag[0] == 0 and lag[1] <= freshness
+        end = self._thread.end(place)
+        return end is not None and end[0] <= expected and end[1] <= freshness
 
     def lags(self) -> dict[Place, int]:
-        """Records of each partition that are not worked through yet, those in hand included."""
+        """Records of each partition that are not worked through yet, those in hand included.
+
+        Counted from where the ledger stands, not from aiokafka's position: what was fetched and never delivered
+        is lag, and the watchdog sees it.
+        """
         found = {}
         for place in self.ledger.places():
-            lag = self._thread.lag(place)
-            if lag is not None:
-                found[place] = lag[0] + (self.ledger.outstanding(place) if self._in_hand[place] else 0)
+            end, expected = self._thread.end(place), self.ledger.expected(place)
+            if end is not None and expected is not None:
+                in_hand = self.ledger.outstanding(place) if self._in_hand[place] else 0
+                found[place] = max(0, end[0] - expected) + in_hand
         return found
 
     def rejoining(self) -> bool:

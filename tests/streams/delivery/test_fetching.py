@@ -85,6 +85,7 @@ def _fetched(fetcher: Fetcher, position: int, *batches: bytes) -> State:
 def _thread(**bounds: int) -> SlabThread:
     thread = SlabThread.__new__(SlabThread)
     thread.consumer = SimpleNamespace(fetching=Fetching({}, **bounds), flow_active=True)
+    thread.app = SimpleNamespace(consumer_generation_id=1)
     thread._more = asyncio.Event()
     return thread
 
@@ -169,32 +170,46 @@ async def test_a_rebalance_ends_the_fetch(fetcher: Fetcher) -> None:
     assert await _fetch(thread, fetcher) == {}
 
 
-def _lag_of(state: State) -> tuple[int, float] | None:
+async def test_a_fetch_that_outlives_its_generation_takes_nothing_of_the_next(fetcher: Fetcher) -> None:
+    """The flow is stopped and resumed while it waits: its reader is gone, and what it took would be missing."""
+    thread = _thread()
+    waiting = asyncio.ensure_future(_fetch(thread, fetcher, seconds=60.0))
+    await asyncio.sleep(0)
+    assert fetcher.arrival is not None
+    thread.app.consumer_generation_id = 2
+    state = _fetched(fetcher, 0, _batch(0, 5))
+    fetcher.arrival.set_result(None)
+    assert await asyncio.wait_for(waiting, timeout=10) == {}
+    assert state.position == 0
+    assert [len(cut.records) for cut in (await _fetch(thread, fetcher)).values()] == [5]
+
+
+def _end_of(state: State) -> tuple[int, float] | None:
     thread = SlabThread.__new__(SlabThread)
     assignment = SimpleNamespace(tps={NEWS}, state_value=lambda place: state)
     subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
     thread._consumer = SimpleNamespace(_subscription=subscription)
-    return thread.lag(Place("news", 0))
+    return thread.end(Place("news", 0))
 
 
-def test_lag_is_what_lies_before_the_last_committed_transaction() -> None:
+def test_the_end_is_that_of_the_last_committed_transaction() -> None:
     state = State(90)
     state.highwater, state.lso = 100, 95
-    found = _lag_of(state)
+    found = _end_of(state)
     assert found is not None
-    assert found[0] == 5
+    assert found[0] == 95
     assert found[1] < 60
 
 
 def test_a_clock_that_was_set_back_knows_nothing_fresh() -> None:
     state = State(100)
     state.timestamp = int(time.time() * 1000) + 3_600_000
-    found = _lag_of(state)
+    found = _end_of(state)
     assert found is not None
     assert found[1] == float("inf")
 
 
-def test_a_partition_that_was_never_fetched_has_no_lag_to_speak_of() -> None:
+def test_a_partition_that_was_never_fetched_has_no_end_to_speak_of() -> None:
     state = State(100)
     state.highwater = None
-    assert _lag_of(state) is None
+    assert _end_of(state) is None

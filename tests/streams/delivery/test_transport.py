@@ -67,6 +67,10 @@ class Thread:
         self.asked: list[set[TP]] = []
         self.before_answer: Any = lambda: None
         self.woken = 0
+        self.ends: dict[Place, tuple[int, float]] = {}
+
+    def end(self, place: Place) -> tuple[int, float] | None:
+        return self.ends.get(place)
 
     async def getmany(self, active: set[TP], timeout: float) -> dict[Place, Cut]:  # noqa: ASYNC109
         self.asked.append(set(active))
@@ -255,6 +259,14 @@ async def test_waiting_for_the_end_drains_commits_and_never_waits_for_a_dead_bro
     consumer._thread.commit_with = hang  # type: ignore[method-assign]
     await consumer.wait_empty()
     assert consumer.role.drained == 1  # type: ignore[attr-defined]
+
+
+async def test_what_was_fetched_and_never_delivered_is_lag_and_not_idle(consumer: SlabConsumer) -> None:
+    consumer.resume_flow()
+    consumer._thread.ends = {NEWS: (10, 0.0), REVIEWS: (0, 0.0)}
+    assert consumer.lags() == {NEWS: 10, REVIEWS: 0}
+    assert not consumer.idle(NEWS, 3.0)
+    assert consumer.idle(REVIEWS, 3.0)
 
 
 async def test_gaps_between_the_last_offsets_of_slabs_are_no_gaps(consumer: SlabConsumer) -> None:
