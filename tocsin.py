@@ -108,7 +108,9 @@ def worker(
         list[Role] | None, typer.Option(help="Only this part of the work; default: score and watch.")
     ] = None,
     create_topics: Annotated[bool, typer.Option("--create-topics", help="Make missing topics first.")] = False,
-    prime: Annotated[Path | None, typer.Option(help="JSONL history that gives baselines a start.")] = None,
+    prime: Annotated[
+        list[str] | None, typer.Option(metavar="[STREAM=]FILE", help="JSONL history that gives baselines a start.")
+    ] = None,
 ) -> None:
     """Score documents and watch for spikes, on Kafka, until stopped.
 
@@ -118,7 +120,7 @@ def worker(
     from streams.worker import run
 
     roles = {chosen.value for chosen in role or list(Role)}
-    leave(run(settings(config, brokers=brokers, prefix=prefix), roles, create_topics=create_topics, prime=prime))
+    leave(run(settings(config, brokers=brokers, prefix=prefix), roles, create_topics=create_topics, prime=prime or ()))
 
 
 @app.command()
@@ -151,16 +153,19 @@ def score(
 
 @app.command()
 def backtest(
-    input: InputFile,
+    inputs: Annotated[list[str], typer.Argument(metavar="[STREAM=]FILE...", help="JSONL; - reads standard input.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="JSONL, a line per alert transition.")],
     config: Config = None,
     budget: Annotated[float | None, typer.Option(help="False alarms per series and day; default: the rules'.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report with plots.")] = None,
 ) -> None:
-    """Tell which alerts a history would have raised, with the functions that run live."""
+    """Tell which alerts a history would have raised, with the functions that run live.
+
+    A file belongs to the first stream of the settings unless it is named, as in `reviews=shop.jsonl`.
+    """
     from streams.offline.backtest import run
 
-    leave(run(settings(config), input, output, budget, report))
+    leave(run(settings(config), inputs, output, budget, report))
 
 
 @app.command()
@@ -185,14 +190,21 @@ def replay(
     shift_to_now: Annotated[
         bool, typer.Option("--shift-to-now", help="Move the times so that the last is now.")
     ] = False,
+    flush: Annotated[
+        bool, typer.Option("--flush", help="Wait until all is scored, then close the last windows.")
+    ] = False,
     config: Config = None,
     brokers: Brokers = None,
     prefix: Prefix = None,
 ) -> None:
-    """Replay a file into Kafka by its event times, at a chosen speed."""
+    """Replay a file into Kafka by its event times, at a chosen speed.
+
+    The last windows of a history stay open, for no later event closes them, unless you say `--flush`.
+    """
     from streams.operate.feed import replay as run
 
-    leave(run(settings(config, brokers=brokers, prefix=prefix), input, topic, speed=speed, shift_to_now=shift_to_now))
+    loaded = settings(config, brokers=brokers, prefix=prefix)
+    leave(run(loaded, input, topic, speed=speed, shift_to_now=shift_to_now, flush=flush))
 
 
 @ingest_app.command("file")

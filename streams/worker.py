@@ -12,9 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import mode
@@ -51,13 +50,14 @@ def run(
     *,
     create_topics: bool = False,
     embedded: bool = False,
-    prime: Path | None = None,
+    prime: Sequence[str] = (),
     stopping: threading.Event | None = None,
 ) -> int:
     """Run ``roles`` until SIGTERM, or until ``stopping`` is set (for one who runs it in a thread).
 
     ``create_topics`` makes missing topics first, ``embedded`` says that the broker is the in-memory one,
-    ``prime`` is a JSONL history that teaches the baselines before the stream begins. Returns the exit status.
+    ``prime`` names JSONL histories (``FILE`` or ``STREAM=FILE``) that teach the baselines before the stream
+    begins. Returns the exit status.
     """
     if embedded:
         settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"embedded": True})})
@@ -85,7 +85,7 @@ class _Worker:
         settings: Settings,
         roles: Collection[str],
         counts: Mapping[str, int],
-        prime: Path | None,
+        prime: Sequence[str],
         stopping: threading.Event | None,
     ) -> None:
         self.settings = settings
@@ -170,7 +170,7 @@ class _Worker:
         self._adopt(app, role, "score")
         return role
 
-    def _watch_role(self, prime: Path | None) -> Watching:
+    def _watch_role(self, prime: Sequence[str]) -> Watching:
         settings = self.settings
         self.health.expect("watch")
         progress = self._progress("watch", max(COMMIT_SECONDS, 3 * settings.watch.snapshot_seconds))
@@ -303,9 +303,9 @@ class _Support(mode.Service):  # type: ignore[misc]
             await asyncio.sleep(BEAT_SECONDS)
 
 
-def _primed(settings: Settings, counts: Mapping[str, int], prime: Path | None) -> dict[int, bytes]:
-    """Snapshots of watchers that the history in ``prime`` has taught, by observations partition."""
-    if prime is None:
+def _primed(settings: Settings, counts: Mapping[str, int], prime: Sequence[str]) -> dict[int, bytes]:
+    """Snapshots of watchers that the histories ``prime`` have taught, by observations partition."""
+    if not prime:
         return {}
     from streams.offline.history import History
     from streams.watch import priming

@@ -21,10 +21,17 @@ MOST_REPORTED = 20_000
 """Transitions kept for the report; the output holds every one."""
 
 
-def run(settings: Settings, input: Path, output: Path, budget: float | None = None, report: Path | None = None) -> int:
-    """Replay the JSONL file ``input`` and write a line per alert transition to ``output``. Returns 0.
+def run(
+    settings: Settings,
+    inputs: Sequence[str],
+    output: Path,
+    budget: float | None = None,
+    report: Path | None = None,
+) -> int:
+    """Replay JSONL files and write a line per alert transition to ``output``. Returns 0.
 
-    The lines may be in any order; they are replayed by event time. ``budget`` replaces that of every rule;
+    ``inputs`` are files as :class:`~streams.offline.history.History` takes them. Their lines may be in any order;
+    they are replayed by event time. ``budget`` replaces that of every rule;
     ``report`` is where an HTML page goes. The summary goes to standard error.
 
     Raises:
@@ -32,7 +39,7 @@ def run(settings: Settings, input: Path, output: Path, budget: float | None = No
         ModelError: the release cannot be used.
     """
     rules = with_budget(settings.rules, budget)
-    history = History(settings, input, "replaying")
+    history = History(settings, inputs, "replaying")
     traces = Traces(most_rows=2_000_000 if report is not None else 0)
     days = settings.watch.window_seconds / DAY_SECONDS
 

@@ -27,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from streams.errors import BrokerError, InputError, TopicsError
 from streams.operate.admin import partition_counts
 from streams.operate.client import broker_errors, kafka_python_options
+from streams.operate.flush import flush as close_windows
 from streams.operate.rows import BadRow, Row, rows, shifted
 from streams.settings import Settings
 
@@ -68,12 +69,13 @@ def ingest_file(settings: Settings, path: Path, topic: str) -> int:
         return _feed(settings, rows(path), topic, lambda _: not stop.is_set(), total=None)
 
 
-def replay(settings: Settings, path: Path, topic: str, *, speed: float, shift_to_now: bool) -> int:
+def replay(settings: Settings, path: Path, topic: str, *, speed: float, shift_to_now: bool, flush: bool = False) -> int:
     """Send the documents of ``path`` in the order of their event times. Exit status.
 
     ``speed`` is event seconds per second (60: an hour a minute; 0: as fast as it goes). ``shift_to_now``
     moves all times equally, so that the last one is the present: moved further, documents would come from
-    the future and be refused. Rows without ``published_at`` cannot be placed and are not sent.
+    the future and be refused. Rows without ``published_at`` cannot be placed and are not sent. ``flush`` waits
+    until the workers have scored everything, and closes the last windows.
 
     Raises:
         InputError, TopicsError, BrokerError: as :func:`ingest_file`.
@@ -88,7 +90,11 @@ def replay(settings: Settings, path: Path, topic: str, *, speed: float, shift_to
         in_order = [shifted(row, by_ms) for row in in_order]
     with _stop_on_signals() as stop:
         pace = _pace(in_order[0].event_ms or 0, speed, stop)
-        return _feed(settings, [*bad, *in_order], topic, pace, total=len(in_order) + len(bad))
+        status = _feed(settings, [*bad, *in_order], topic, pace, total=len(in_order) + len(bad))
+        if flush and status == 0:
+            last_ms = in_order[-1].event_ms or 0
+            status = 0 if close_windows(settings, _input_topic(settings, topic), last_ms, stop) else INTERRUPTED
+    return status
 
 
 def _timed(found: Iterable[Row | BadRow]) -> list[Row | BadRow]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from streams.errors import BrokerError
+from streams.operate import flush
+from streams.settings import load
 from tests.broker.fleet import ROOT, toml
 
 Tocsin = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -114,3 +118,22 @@ def test_a_dead_letter_goes_back_whole_and_once(kafka: str, prefix: str, tocsin:
     (record,) = records_of(kafka, f"{prefix}-news")
     assert (record.key, record.value, record.partition) == (b"k", b"{", 2)
     assert record.headers == [("trace", b"\x01"), ("tocsin.replays", b"1")]
+
+
+def test_a_flush_waits_for_the_workers_and_says_so_where_there_are_none(
+    tmp_path: Path, kafka: str, prefix: str, tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tocsin("topics", "create").returncode == 0
+    settings = load(tmp_path / "tocsin.toml")
+    topic, stop = f"{prefix}-news", threading.Event()
+    assert flush.flush(settings, topic, 0, stop), "an empty topic is scored to its end"
+    assert len(records_of(kafka, f"{prefix}.observations.v1")) == 3 * 2, "a word to each watcher for each partition"
+    producer = KafkaProducer(bootstrap_servers=kafka, acks="all")
+    producer.send(topic, value=b"{}").get(30)
+    producer.close()
+    monkeypatch.setattr(flush, "WORKERLESS_SECONDS", -1.0)
+    with pytest.raises(BrokerError, match="start `tocsin worker`"):
+        flush.flush(settings, topic, 0, stop)
+    monkeypatch.setattr(flush, "WORKERLESS_SECONDS", 60.0)
+    stop.set()
+    assert not flush.flush(settings, topic, 0, stop)

@@ -47,7 +47,7 @@ def history() -> list[str]:
 def replay(settings: Settings, tmp_path: Path, lines: list[str], **more: object) -> list[dict[str, object]]:
     source, target = tmp_path / "in.jsonl", tmp_path / "alerts.jsonl"
     source.write_text("\n".join(lines) + "\n")
-    assert run(settings, source, target, **more) == 0  # type: ignore[arg-type]
+    assert run(settings, [str(source)], target, **more) == 0  # type: ignore[arg-type]
     return [json.loads(row) for row in target.read_text().splitlines()]
 
 
@@ -84,6 +84,24 @@ def test_bad_lines_are_counted_and_passed_over(
     assert "1160 documents, 3 errors" in capsys.readouterr().err
 
 
+def test_files_of_two_streams_are_replayed_as_one_history(
+    settings: Settings, tmp_path: Path, history: list[str]
+) -> None:
+    """Split by line between two streams, it rings for the company as it does whole, and for each stream its own."""
+    whole = replay(settings, tmp_path, history)
+    news, reviews, target = tmp_path / "news.jsonl", tmp_path / "a=b.jsonl", tmp_path / "both.jsonl"
+    news.write_text("\n".join(history[::2]))
+    reviews.write_text("\n".join(history[1::2]))
+    assert run(settings, [str(news), f"reviews={reviews}"], target) == 0
+    split = [json.loads(row) for row in target.read_text().splitlines()]
+    company = [(a["transition_id"], a["observed"], a["score"]) for a in whole if a["series"] == "entity:contoso"]
+    assert company
+    assert [
+        (a["transition_id"], a["observed"], a["score"]) for a in split if a["series"] == "entity:contoso"
+    ] == company
+    assert {str(a["series"]) for a in split} >= {"stream:news", "stream:reviews"}
+
+
 def test_a_smaller_budget_rings_no_more_often(settings: Settings, tmp_path: Path, history: list[str]) -> None:
     strict = {a["alert_id"] for a in replay(settings, tmp_path, history, budget=1e-6)}
     alerts = replay(settings, tmp_path, history, budget=1e-6)
@@ -94,7 +112,7 @@ def test_a_smaller_budget_rings_no_more_often(settings: Settings, tmp_path: Path
 @pytest.mark.parametrize("budget", [0.0, -1.0, 11.0])
 def test_an_impossible_budget_is_refused(settings: Settings, tmp_path: Path, budget: float) -> None:
     with pytest.raises(InputError, match="budget"):
-        run(settings, tmp_path / "in.jsonl", tmp_path / "out.jsonl", budget)
+        run(settings, [str(tmp_path / "in.jsonl")], tmp_path / "out.jsonl", budget)
 
 
 def test_the_report_shows_the_incident_and_escapes_what_documents_say(
