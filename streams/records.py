@@ -183,7 +183,8 @@ class Alert(Struct, frozen=True):
     ``alert_id`` names the incident from first to last state; ``transition_id`` is the idempotency key of
     this message. Neither depends on the release or the wall clock. ``score`` is -log10 of the calibrated
     tail probability, ``threshold`` what the budget asks of it; ``observed`` and ``expected`` count
-    negative stories in ``window``.
+    negative stories in ``window``. ``rang`` is how often the incident began to ring so far; ``flapping`` says
+    that it came and went too often within a day to be told of each time.
     """
 
     alert_id: str
@@ -211,6 +212,8 @@ class Alert(Struct, frozen=True):
     summary: str = ""
     evidence: dict[str, Any] = {}
     labels: dict[str, str] = {}
+    flapping: bool = False
+    rang: int = 1
     v: int = 1
 
 

@@ -89,6 +89,8 @@ def with_evidence(
         copies=copies,
         release=scene.release,
         reason=transition.reason,
+        flapping=incident.flapping,
+        rang=incident.rang,
         summary=summary(
             incident.series,
             minutes=seconds // 60,
@@ -120,4 +122,6 @@ def without_evidence(incident: Incident, transition: Transition) -> Alert:
         state=transition.state,
         ends_at=rfc3339(incident.loud_end_ms) if transition.state == "resolved" else None,
         reason=transition.reason,
+        flapping=incident.flapping,
+        rang=incident.rang,
     )

@@ -78,11 +78,11 @@ class Incidents:
     def bury_orphans(self, mark_ms: int) -> list[Alert]:
         """Resolve the incidents whose rule was changed or taken away."""
         buried, self.orphans = self.orphans, []
-        return [without_evidence(incident, bury(incident, mark_ms, "rule changed")) for incident in buried]
+        return [without_evidence(incident, bury(incident, mark_ms, "rule_changed")) for incident in buried]
 
     def forget_before(self, ms: int) -> None:
-        """Drop the resolved incidents that had cooled down by ``ms``."""
-        gone = [key for key, incident in self.open.items() if incident.state == "resolved" and incident.rearm_ms <= ms]
+        """Drop the resolved incidents that had cooled down by ``ms``, a day after they last began to ring."""
+        gone = [key for key, incident in self.open.items() if incident.forgotten_by(ms)]
         for key in gone:
             del self.open[key]
 
@@ -105,7 +105,7 @@ class Incidents:
         if incident is None or incident.state == "resolved":
             if not may_begin(incident, reading):
                 return None
-            incident, transition = begin(rule.name, rule.version, series, reading)
+            incident, transition = begin(rule.name, rule.version, series, reading, incident)
             self.open[number, slot] = incident
         else:
             moved = step(incident, reading, self.policy)
@@ -114,7 +114,7 @@ class Incidents:
             transition = moved
         if transition.reason == "level_shift":
             self._shifted.add(slot)
-        if transition.state in ("pending", "firing"):
+        if transition.state in ("pending", "firing") or transition.reason == "late_documents":
             incident.told = with_evidence(incident, transition, reading, finding, rule, scene)
             return incident.told
         return without_evidence(incident, transition)

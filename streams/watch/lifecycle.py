@@ -3,25 +3,29 @@
     inactive --score >= threshold, window still open--------------> pending
     inactive --the same in a closed window, or far above----------> firing
     pending  --still so a minute later, or when the window closes-> firing      else, at close: resolved (lapsed)
-    firing   --a closed window below RESOLVE_BELOW----------------> recovering
+    firing   --a closed window below the lower threshold----------> recovering
     recovering --score >= threshold-------------------------------> firing
     recovering --quiet for an hour--------------------------------> resolved, then a cooldown
     firing, recovering --for a day--------------------------------> resolved as level_shift
 
-A window still open can only raise: quiet is counted when windows close. During the cooldown only clearly
-stronger evidence rings again. Incidents of one rule and series never share a start, so ids never repeat.
+A window still open can only raise: quiet is counted when windows close. Late documents only raise or annotate.
+During the cooldown only clearly stronger evidence rings again. What begins to ring for the third time within a
+day is *flapping*: this is told once, its ups and downs no more, and its end sums them up. Incidents of one rule
+and series never share a start, so ids never repeat.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streams.records import Alert, AlertState
 
 HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 RESOLVE_BELOW = 2.0
 """A score that one window in a hundred reaches by chance."""
 LEAP = 3.0
@@ -30,12 +34,31 @@ REARM_FACTOR, REARM_MARGIN = 1.25, 1.0
 """To ring during the cooldown a score must beat the last peak by both."""
 STRONGER_FACTOR, STRONGER_MARGIN = 2.0, 5.0
 """A firing alert is revised when, still loud, it counts this many times, and this many, more than last told."""
+LATE_FACTOR, LATE_MARGIN = 1.25, 2.0
+"""The same for a window that late documents corrected."""
+FLAPPING_RINGS = 3
+FLAPPING_PATIENCE = 4
+"""A flapping incident has to be quiet for so many times longer before it is over."""
+
+Reason = Literal[
+    "",
+    "late_documents",
+    "louder_again",
+    "stronger",
+    "flapping",
+    "lapsed",
+    "quiet",
+    "level_shift",
+    "rule_changed",
+    "returned",
+]
 
 
 class Incident(Struct):
     """One incident of one rule in one series, from its first transition to the end of its cooldown.
 
-    ``told`` is the last alert that carried evidence: what follows (recovering, resolved) repeats its facts.
+    ``rings`` holds when it, or the one before it, began to ring within the last day; ``rang`` counts how often
+    this one did. ``told`` is the last alert that carried evidence: what follows repeats its facts.
     """
 
     alert_id: str
@@ -51,12 +74,20 @@ class Incident(Struct):
     told_observed: float
     quiet: int = 0
     rearm_ms: int = 0
+    rang: int = 0
+    flapping: bool = False
+    rings: list[int] = field(default_factory=list)
     told: Alert | None = None
 
     @property
     def ringing(self) -> bool:
         """Whether people have been told and not yet been told that it is over."""
         return self.state in ("firing", "recovering")
+
+    def forgotten_by(self, ms: int) -> bool:
+        """Whether, resolved, it no longer bears on what comes after ``ms``."""
+        remembered = self.rings[-1] + DAY_MS if self.rings else 0
+        return self.state == "resolved" and max(self.rearm_ms, remembered) <= ms
 
 
 @dataclass(frozen=True)
@@ -84,7 +115,7 @@ class Policy:
 
     quiet_ms: int = HOUR_MS
     cooldown_ms: int = 12 * HOUR_MS
-    level_shift_ms: int = 24 * HOUR_MS
+    level_shift_ms: int = DAY_MS
 
 
 @dataclass(frozen=True)
@@ -93,7 +124,7 @@ class Transition:
 
     state: AlertState
     sequence: int
-    reason: str = ""
+    reason: Reason = ""
 
 
 def alert_id_of(rule: str, version: str, series: str, size_ms: int, start_ms: int) -> str:
@@ -106,8 +137,19 @@ def transition_id_of(alert_id: str, sequence: int, state: str) -> str:
     return _digest(alert_id, str(sequence), state)
 
 
-def begin(rule: str, version: str, series: str, reading: Reading) -> tuple[Incident, Transition]:
-    """A new incident from a loud reading."""
+def resolve_below(threshold: float) -> float:
+    """The lower threshold: a score that is nothing unusual, and always clearly under ``threshold``.
+
+    >>> resolve_below(3.98), resolve_below(2.0)
+    (2.0, 1.5)
+    """
+    return min(RESOLVE_BELOW, 0.75 * threshold)
+
+
+def begin(
+    rule: str, version: str, series: str, reading: Reading, last: Incident | None = None
+) -> tuple[Incident, Transition]:
+    """A new incident from a loud reading; ``last`` is the one before it, where it is still remembered."""
     state: AlertState = "firing" if reading.closed or reading.late or _leaps(reading) else "pending"
     size_ms = reading.end_ms - reading.start_ms
     incident = Incident(
@@ -122,8 +164,12 @@ def begin(rule: str, version: str, series: str, reading: Reading) -> tuple[Incid
         loud_end_ms=reading.end_ms,
         peak_score=reading.score,
         told_observed=reading.observed,
+        rings=list(last.rings) if last is not None else [],
     )
-    return incident, Transition(state, 0, "late documents" if reading.late else "")
+    reason: Reason = "late_documents" if reading.late else ""
+    if state == "firing":
+        reason = _ring(incident, reading) or reason
+    return incident, Transition(state, 0, reason)
 
 
 def may_begin(last: Incident | None, reading: Reading) -> bool:
@@ -145,25 +191,27 @@ def step(incident: Incident, reading: Reading, policy: Policy) -> Transition | N
     incident.peak_score = max(incident.peak_score, reading.score)
     if incident.state == "pending":
         return _step_pending(incident, reading)
+    if reading.late:
+        return _step_late(incident, reading)
     if reading.closed and reading.end_ms - incident.start_ms >= policy.level_shift_ms:
         return _resolve(incident, reading.end_ms, reading, policy, "level_shift")
     if incident.state == "recovering" and reading.loud:
-        incident.quiet = 0
-        incident.loud_end_ms = max(incident.loud_end_ms, reading.end_ms)
-        return _tell(incident, "firing", reading, "louder again")
+        return _fire_again(incident, reading, "louder_again")
     if not reading.closed:
         return _revise(incident, reading) if loudest else None
-    if reading.score >= RESOLVE_BELOW:
-        incident.quiet = 0
-        incident.loud_end_ms = max(incident.loud_end_ms, reading.end_ms)
+    if reading.score >= resolve_below(reading.threshold):
+        _stay(incident, reading)
         return _revise(incident, reading)
     incident.quiet += 1
-    if incident.quiet * (reading.end_ms - reading.start_ms) >= policy.quiet_ms:
+    patience = policy.quiet_ms * (FLAPPING_PATIENCE if incident.flapping else 1)
+    if incident.quiet * (reading.end_ms - reading.start_ms) >= patience:
         return _resolve(incident, incident.loud_end_ms, reading, policy, "quiet")
-    return _tell(incident, "recovering", reading, "") if incident.state == "firing" else None
+    if incident.state == "firing" and not incident.flapping:
+        return _tell(incident, "recovering", reading, "")
+    return None
 
 
-def bury(incident: Incident, mark_ms: int, reason: str) -> Transition:
+def bury(incident: Incident, mark_ms: int, reason: Reason) -> Transition:
     """End an incident from outside: its rule was changed or taken away."""
     incident.state = "resolved"
     incident.sequence += 1
@@ -173,15 +221,51 @@ def bury(incident: Incident, mark_ms: int, reason: str) -> Transition:
 
 def _step_pending(incident: Incident, reading: Reading) -> Transition | None:
     if reading.loud and (reading.closed or _leaps(reading) or reading.mark_ms > incident.since_ms):
-        incident.loud_end_ms = reading.end_ms
-        return _tell(incident, "firing", reading, "")
+        incident.loud_end_ms = max(incident.loud_end_ms, reading.end_ms)
+        return _tell(incident, "firing", reading, _ring(incident, reading))
     if reading.closed:
         incident.rearm_ms = reading.end_ms
         return _tell(incident, "resolved", reading, "lapsed")
     return None
 
 
-def _resolve(incident: Incident, end_ms: int, reading: Reading, policy: Policy, reason: str) -> Transition:
+def _step_late(incident: Incident, reading: Reading) -> Transition | None:
+    """A closed window was corrected: it brings a recovering incident back only if nobody knew it to be loud."""
+    if not reading.loud:
+        return None
+    if reading.end_ms > incident.loud_end_ms:
+        if incident.state == "recovering":
+            return _fire_again(incident, reading, "late_documents")
+        _stay(incident, reading)
+    wanted = max(incident.told_observed * LATE_FACTOR, incident.told_observed + LATE_MARGIN)
+    return _tell(incident, incident.state, reading, "late_documents") if reading.observed >= wanted else None
+
+
+def _stay(incident: Incident, reading: Reading) -> None:
+    """Not quiet, or no longer: what a flapping incident does next is only counted."""
+    if incident.flapping and incident.quiet and reading.loud:
+        incident.rang += 1
+    incident.quiet = 0
+    incident.loud_end_ms = max(incident.loud_end_ms, reading.end_ms)
+
+
+def _fire_again(incident: Incident, reading: Reading, reason: Reason) -> Transition:
+    incident.quiet = 0
+    incident.loud_end_ms = max(incident.loud_end_ms, reading.end_ms)
+    return _tell(incident, "firing", reading, _ring(incident, reading) or reason)
+
+
+def _ring(incident: Incident, reading: Reading) -> Reason:
+    """Count one more beginning to ring; ``flapping`` where it is one too many within a day."""
+    incident.rang += 1
+    incident.rings = [*(at for at in incident.rings if at > reading.mark_ms - DAY_MS), reading.mark_ms]
+    if incident.flapping or len(incident.rings) < FLAPPING_RINGS:
+        return ""
+    incident.flapping = True
+    return "flapping"
+
+
+def _resolve(incident: Incident, end_ms: int, reading: Reading, policy: Policy, reason: Reason) -> Transition:
     incident.loud_end_ms = end_ms
     incident.rearm_ms = reading.end_ms + policy.cooldown_ms
     return _tell(incident, "resolved", reading, reason)
@@ -194,7 +278,7 @@ def _revise(incident: Incident, reading: Reading) -> Transition | None:
     return _tell(incident, "firing", reading, "stronger")
 
 
-def _tell(incident: Incident, state: AlertState, reading: Reading, reason: str) -> Transition:
+def _tell(incident: Incident, state: AlertState, reading: Reading, reason: Reason) -> Transition:
     incident.state = state
     incident.sequence += 1
     incident.since_ms = reading.mark_ms

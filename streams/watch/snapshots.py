@@ -23,7 +23,7 @@ from streams.watch.windows import Item
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest"
 
 

@@ -121,11 +121,62 @@ def test_more_of_the_same_below_the_threshold_is_not_called_stronger() -> None:
 def test_late_documents_raise_at_once() -> None:
     late = Reading(0, ROW, 3 * ROW, False, 5.0, THRESHOLD, 10.0, loud=True, late=True)
     incident, transition = begin("r", "v", "entity:acme", late)
-    assert (transition.state, transition.reason) == ("firing", "late documents")
+    assert (transition.state, transition.reason) == ("firing", "late_documents")
     assert incident.start_ms == 0
 
 
 def test_a_buried_incident_is_resolved_with_its_reason() -> None:
     incident = started()
-    assert bury(incident, ROW, "rule changed").reason == "rule changed"
+    assert bury(incident, ROW, "rule_changed").reason == "rule_changed"
     assert incident.state == "resolved"
+
+
+def test_the_third_beginning_within_a_day_is_told_as_flapping_and_the_rest_summed_up() -> None:
+    incident = started()
+    ups_and_downs = [reading(window, 6.0 if window % 2 == 0 else 0.0) for window in range(1, 20)]
+    moved = [step(incident, r, POLICY) for r in ups_and_downs]
+    told = [(t.state, t.reason) for t in moved if t is not None]
+    assert told == [
+        ("recovering", ""),
+        ("firing", "louder_again"),
+        ("recovering", ""),
+        ("firing", "flapping"),
+    ]
+    assert incident.flapping
+    quiet = [reading(window, 0.0) for window in range(20, 35)]
+    assert states(incident, quiet) == ["resolved"]
+    assert incident.rang == 10
+
+
+def test_a_new_incident_remembers_how_often_the_one_before_it_rang() -> None:
+    first = started(score=5.0)
+    states(first, [reading(1, 0.0), reading(2, 6.0), *(reading(window, 0.0) for window in range(3, 7))])
+    assert first.state == "resolved"
+    again, transition = begin("r", "v", "entity:acme", reading(10, 9.0), first)
+    assert (transition.state, transition.reason) == ("firing", "flapping")
+    assert (again.flapping, again.rang) == (True, 1)
+
+
+def late(window: int, observed: float, score: float = 6.0) -> Reading:
+    start = window * ROW
+    return Reading(start, start + ROW, 5 * ROW, False, score, THRESHOLD, observed, loud=True, late=True)
+
+
+def test_late_documents_annotate_what_is_known_and_raise_what_was_not() -> None:
+    incident = started()
+    states(incident, [reading(1, 0.0)])
+    assert incident.state == "recovering"
+    assert step(incident, late(0, observed=11.0), POLICY) is None
+    noted = step(incident, late(0, observed=14.0), POLICY)
+    assert noted is not None
+    assert (noted.state, noted.reason) == ("recovering", "late_documents")
+    raised = step(incident, late(1, observed=4.0), POLICY)
+    assert raised is not None
+    assert (raised.state, raised.reason) == ("firing", "late_documents")
+
+
+def test_with_a_generous_budget_a_loud_window_is_never_called_quiet() -> None:
+    low = Reading(0, ROW, ROW, True, 1.6, 1.3, 10.0, loud=True)
+    incident, _ = begin("r", "v", "entity:acme", low)
+    assert step(incident, Reading(ROW, 2 * ROW, 2 * ROW, True, 1.4, 1.3, 10.0, loud=True), POLICY) is None
+    assert incident.state == "firing"
