@@ -105,21 +105,6 @@ def scored_documents(documents: Sequence[Document], scores: Heard, reading: Read
     ]
 
 
-def scored_document(document: Document, scores: Heard, row: int, reading: Reading) -> ScoredDocument:
-    """Join one document with row ``row`` of ``scores``."""
-    topics = {
-        name: _calls(scores.topics[name][row : row + 1], labels)[0] for name, labels in reading.taxonomies.items()
-    }
-    return _join(
-        document,
-        _feelings(scores.sentiment[row : row + 1])[0],
-        topics,
-        _feelings(scores.entities[row]) if document.mentions else [],
-        _embedding(scores.embedding[row]) if reading.embeddings else None,
-        reading,
-    )
-
-
 def rounded(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """The probabilities as they are written: float64, :data:`PROBABILITY_DIGITS` decimals."""
     return probabilities.astype(np.float64).round(PROBABILITY_DIGITS)

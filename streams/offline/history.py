@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from streams.offline.lines import read_lines
 from streams.offline.ordered import in_event_order
 from streams.offline.scoring import Failed, open_scorer, score_each
 from streams.records import Document, Origin, ScoredDocument
-from streams.scored import Reading, scored_document
+from streams.scored import Reading, scored_documents
 from streams.settings import Settings
 
 CHUNK_LINES = 512
@@ -55,12 +56,12 @@ class History:
             read = [self._intake.read(line.value, Origin(name, 0, line.number), None, stream) for line in chunk]
             documents = [item for item in read if isinstance(item, Document)]
             self.errors += len(read) - len(documents)
-            for document, result in zip(documents, score_each(self.scorer, documents), strict=True):
+            for result in score_each(self.scorer, documents, partial(scored_documents, reading=self._reading)):
                 if isinstance(result, Failed):
                     self.errors += 1
-                    continue
-                self.documents += 1
-                yield scored_document(document, *result, self._reading)
+                else:
+                    self.documents += 1
+                    yield result
 
 
 def stream_and_file(settings: Settings, argument: str) -> tuple[str, Path]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import typer
 
 from models.scorer import Scorer, Scores
@@ -17,7 +16,7 @@ from streams.intake.raw import id_of
 from streams.offline.lines import Line, read_lines, written
 from streams.offline.scoring import Failed, open_scorer, score_each
 from streams.records import Document, Origin, Rejection
-from streams.scored import Reading, rounded, scored_document
+from streams.scored import Reading, rounded, scored_documents
 from streams.settings import Settings
 
 CHUNK_LINES = 512
@@ -56,7 +55,7 @@ def score_lines(
 ) -> Iterator[dict[str, Any]]:
     """The rows of the output for ``lines`` and what intake made of them, in order."""
     documents = [item for item in read if isinstance(item, Document)]
-    results = iter(score_each(scorer, documents))
+    results = iter(score_each(scorer, documents, lambda some, scores: _bodies(some, scores, reading)))
     for line, item in zip(lines, read, strict=True):
         given = id_of(line.value)
         label = line.number if given is None else given
@@ -67,33 +66,31 @@ def score_lines(
         if isinstance(result, Failed):
             yield {"id": label, "error": f"InferenceError: {result.message}"}
         else:
-            yield _row(label, item, *result, reading)
+            yield {"id": label, **result}
 
 
-def _row(label: str | int, document: Document, scores: Scores, row: int, reading: Reading) -> dict[str, Any]:
-    scored = scored_document(document, scores, row, reading)
-    return {
-        "id": label,
-        "sentiment": scored.sentiment,
-        "sentiment_probs": scored.sentiment_probs,
-        "topic": scored.topic,
-        "topics": {
-            name: {"label": call.label, "probs": _probs(scores, name, row, reading)}
-            for name, call in scored.topics.items()
-        },
-        "entities": [
-            {name: value for name, value in msgspec.structs.asdict(entity).items() if value is not None}
-            for entity in scored.entities
-        ],
-        "lang": scored.lang,
-        "flags": scored.flags,
-        "release": scored.release,
-    }
-
-
-def _probs(scores: Scores, taxonomy: str, row: int, reading: Reading) -> dict[str, float]:
-    values: list[float] = rounded(np.asarray(scores.topics[taxonomy][row])).tolist()
-    return dict(zip(reading.taxonomies[taxonomy], values, strict=True))
+def _bodies(documents: Sequence[Document], scores: Scores, reading: Reading) -> list[dict[str, Any]]:
+    """For each document what its row says, but for the id."""
+    probs = {name: rounded(scores.topics[name]).tolist() for name in reading.taxonomies}
+    return [
+        {
+            "sentiment": scored.sentiment,
+            "sentiment_probs": scored.sentiment_probs,
+            "topic": scored.topic,
+            "topics": {
+                name: {"label": call.label, "probs": dict(zip(reading.taxonomies[name], probs[name][at], strict=True))}
+                for name, call in scored.topics.items()
+            },
+            "entities": [
+                {name: value for name, value in msgspec.structs.asdict(entity).items() if value is not None}
+                for entity in scored.entities
+            ],
+            "lang": scored.lang,
+            "flags": scored.flags,
+            "release": scored.release,
+        }
+        for at, scored in enumerate(scored_documents(documents, scores, reading))
+    ]
 
 
 def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:

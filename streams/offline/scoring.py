@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from models.assembly import ensure_shipped
-from models.errors import InferenceError, RegistryError
+from models.errors import RegistryError
 from models.registry import Registry
 from models.scorer import Scorer, Scores
 from streams.records import Document
 from streams.scored import spans_of
+from streams.scoring.bisect import HARMLESS, score_or_reject
 from streams.settings import ScoringSettings
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,21 @@ def open_scorer(settings: ScoringSettings, release: str | None = None, precision
     )
 
 
-def score_each(scorer: Scorer, documents: Sequence[Document]) -> list[tuple[Scores, int] | Failed]:
-    """For each document its scores (as arrays and a row), or why it has none; halves find the one that fails."""
-    if not documents:
-        return []
-    try:
-        scores = scorer.score([document.heard for document in documents], [spans_of(d) for d in documents])
-    except InferenceError as exc:
-        if len(documents) == 1:
-            return [Failed(str(exc))]
-        middle = len(documents) // 2
-        return score_each(scorer, documents[:middle]) + score_each(scorer, documents[middle:])
-    return [(scores, row) for row in range(len(documents))]
+def score_each(
+    scorer: Scorer, documents: Sequence[Document], join: Callable[[Sequence[Document], Scores], Sequence[Result]]
+) -> list[Result | Failed]:
+    """``join(documents, scores)``, with :class:`Failed` in the place of a document on which the release fails.
+
+    Raises:
+        ModelError: the release fails on everything.
+    """
+
+    def score(some: Sequence[Document]) -> Sequence[Result | Failed]:
+        return join(some, scorer.score([document.heard for document in some], [spans_of(d) for d in some]))
+
+    return score_or_reject(
+        documents, score, lambda _, error: Failed(str(error)), lambda: scorer.score([HARMLESS, HARMLESS])
+    )
 
 
 def _find(registry_root: Any, wanted: str) -> Path:

@@ -22,7 +22,7 @@ from streams.intake.reader import Intake
 from streams.metrics import Metrics
 from streams.records import Document, Observations, Origin, Rejection, ScoredDocument, encode
 from streams.scored import Reading, scored_documents, spans_of
-from streams.scoring.bisect import score_or_reject
+from streams.scoring.bisect import HARMLESS, score_or_reject
 from streams.scoring.dead_letters import dead_letter
 from streams.settings import Settings
 from streams.topics import LARGEST_DEAD_LETTER_BYTES, LONGEST_OBSERVATIONS_BYTES
@@ -32,8 +32,6 @@ log = logs.get(__name__)
 
 THREADS = 2
 """One slab is tokenised, encoded or read while another is in the model."""
-HARMLESS = "The company reported its results for the quarter."
-"""Scored before a document is blamed for an error: if this fails too, the release is to blame."""
 
 Verdict = ScoredDocument | Rejection
 

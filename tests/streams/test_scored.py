@@ -8,7 +8,7 @@ import pytest
 
 from streams.errors import SettingsError
 from streams.records import Document, Mention, Origin, SentimentProbs, TopicCall, encode
-from streams.scored import Reading, scored_document, scored_documents, spans_of
+from streams.scored import Reading, scored_documents, spans_of
 from streams.settings import StreamSettings
 
 LABELS = ("Earnings", "Legal", "Other")
@@ -59,7 +59,8 @@ def test_the_topic_is_that_of_the_streams_taxonomy(arrays: Arrays) -> None:
 
 
 def test_a_stream_without_a_taxonomy_has_no_topic(arrays: Arrays) -> None:
-    assert scored_document(document("c", stream="else"), arrays, 1, READING).topic == ""
+    documents = [DOCUMENTS[0], document("c", stream="else")]
+    assert scored_documents(documents, arrays, READING)[1].topic == ""
 
 
 def test_entities_keep_their_places_and_get_their_own_sentiment(arrays: Arrays) -> None:
@@ -68,11 +69,6 @@ def test_entities_keep_their_places_and_get_their_own_sentiment(arrays: Arrays) 
         ("kite", 0, 4, "positive"),
         ("acme", None, None, "negative"),
     ]
-
-
-def test_one_document_is_joined_as_in_a_slab(arrays: Arrays) -> None:
-    together = scored_documents(DOCUMENTS, arrays, READING)
-    assert [scored_document(d, arrays, i, READING) for i, d in enumerate(DOCUMENTS)] == together
 
 
 def test_a_repeat_encodes_to_the_same_bytes(arrays: Arrays) -> None:

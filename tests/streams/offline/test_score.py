@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from streams.intake import Intake, WatchList
 from streams.offline.score import run
 from streams.offline.scoring import Failed, open_scorer, score_each
 from streams.records import Document, Origin
-from streams.scored import Reading, scored_document
+from streams.scored import Reading, scored_documents
 from streams.settings import IntakeSettings, ScoringSettings, Settings, StreamSettings
 
 SENTIMENTS = {"negative", "neutral", "positive"}
@@ -193,8 +194,17 @@ def documents(*texts: str) -> list[Document]:
 def test_a_document_on_which_the_release_fails_fails_alone(tiny_registry: Path) -> None:
     scorer = Sensitive.load(tiny_registry / "tiny")
     texts = ["good", "one two three four five six", "bad bad", "a b c d e f", "good good"]
-    results = score_each(scorer, documents(*texts))
+    results = score_each(scorer, documents(*texts), lambda some, _: some)
     assert [isinstance(result, Failed) for result in results] == [False, True, False, True, False]
+
+
+def test_a_release_that_fails_on_everything_is_blamed_itself(tiny_registry: Path) -> None:
+    class Broken(Scorer):
+        def infer(self, batch: Batch) -> RawBatch:
+            raise InferenceError("out of order")
+
+    with pytest.raises(InferenceError, match="out of order"):
+        score_each(Broken.load(tiny_registry / "tiny"), documents("good", "bad"), lambda some, _: some)
 
 
 def test_a_document_scores_the_same_alone_and_in_company(tiny_registry: Path) -> None:
@@ -203,11 +213,6 @@ def test_a_document_scores_the_same_alone_and_in_company(tiny_registry: Path) ->
     some = documents("good news", "bad " * 40, "fraud lawsuit at the court", "x", "record profits rose")
 
     def joined(these: list[Document]) -> list[Any]:
-        results = score_each(scorer, these)
-        return [
-            scored_document(document, *result, reading)
-            for document, result in zip(these, results, strict=True)
-            if not isinstance(result, Failed)
-        ]
+        return score_each(scorer, these, partial(scored_documents, reading=reading))
 
     assert joined(some) == [joined([document])[0] for document in some]
