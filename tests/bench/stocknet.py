@@ -57,12 +57,8 @@ def alerts_of(servers: str, topic: str) -> list[Alert]:
     return sorted(found, key=lambda alert: (alert.starts_at, alert.alert_id, alert.sequence))
 
 
-def settled(worker: Worker, count: int) -> None:
-    """Wait until every record is scored and the watcher has stopped ringing for a while."""
-    while worker.scored() < count:
-        sys.stderr.write(f"\rscored {worker.scored()} of {count}")
-        time.sleep(2)
-    sys.stderr.write("\n")
+def settled(worker: Worker) -> None:
+    """Wait until the watcher has stopped ringing for a while."""
     known = -1
     topic = f"{worker.prefix}.alerts.v1"
     while (now := len(alerts_of(worker.servers, topic))) != known:
@@ -102,9 +98,9 @@ def main() -> None:
         worker = Worker(node.servers, given.registry, "champion")
         begun = time.monotonic()
         with worker.running():
-            command = [worker.command[0], "replay", str(lines), "--topic", f"{worker.prefix}-news"]
+            command = [worker.command[0], "replay", str(lines), "--topic", f"{worker.prefix}-news", "--flush"]
             subprocess.run([*command, *worker.options], env=worker.environment, check=True, stdout=sys.stderr)
-            settled(worker, count)
+            settled(worker)
             transitions = alerts_of(worker.servers, f"{worker.prefix}.alerts.v1")
         seconds = time.monotonic() - begun
     by_incident: dict[str, list[Alert]] = {}
