@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,14 +20,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.alerting import AlertmanagerSettings, Rule, WebhookSettings, check_reach
 from streams.errors import SettingsError
+from streams.section import Section
 from streams.topics import Topics
-
-
-class Section(BaseModel):
-    """A table of the settings file: unknown names are errors, values never change after start."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class KafkaSettings(Section):
@@ -146,33 +142,6 @@ class WatchSettings(Section):
     count_unknown_language: bool = Field(False, description="count documents the release cannot read")
 
 
-class Rule(Section):
-    """One alarm rule. A changed rule gets a new version and leaves old incidents alone."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="part of the identity of its alerts")
-    series: tuple[str, ...] = Field(
-        ("entity", "entity|topic", "topic", "stream"), description="kinds of series, or names with * and ?"
-    )
-    budget: float = Field(0.01, gt=0, le=10, description="false alarms one is ready to stand per series and day")
-    severity: Literal["info", "warning", "critical"] = Field("warning", description="a label of its alerts")
-    minimum_negative: int = Field(3, ge=1, description="fewer negative stories in a window never ring")
-    labels: dict[str, str] = Field(default_factory=dict, description="constant labels for routing, such as team")
-
-
-class WebhookSettings(Section):
-    """A receiver of Alertmanager's webhook payload, version "4"."""
-
-    url: SecretStr = Field(description="http(s); may hold a token, so it is masked")
-    secret_file: Path | None = Field(None, description="key of the HMAC-SHA256 signature header")
-
-
-class AlertmanagerSettings(Section):
-    """A Prometheus Alertmanager, API v2."""
-
-    url: str = Field(description="base URL, such as http://localhost:9093")
-    bearer_token_file: Path | None = Field(None, description="file that holds a token, where it asks for one")
-
-
 class NotifySettings(Section):
     """Where alerts go."""
 
@@ -260,6 +229,11 @@ class Settings(BaseSettings):
         topics = [stream.topic for stream in self.streams.values()]
         if not topics or len(set(topics)) != len(topics):
             raise ValueError("[streams.*] needs at least one input topic, each named once")
+        return self
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Settings:
+        check_reach(self.rules, {"alertmanagers": self.notify.alertmanagers, "webhooks": self.notify.webhooks})
         return self
 
     @classmethod

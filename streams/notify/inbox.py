@@ -48,6 +48,7 @@ class Inbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.prefix = settings.prefix
         self.topic = settings.topics.alerts
         with admin_client(settings, "looking at the cluster") as client:
             self.cluster: str = client.describe_cluster()["cluster_id"] or "unnamed"

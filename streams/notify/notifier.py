@@ -11,7 +11,7 @@ import asyncio
 import signal
 import sqlite3
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from aiohttp.web import AppRunner
@@ -23,7 +23,7 @@ from streams.metrics import Metrics
 from streams.notify.courier import Courier, remind
 from streams.notify.inbox import Inbox
 from streams.notify.outbox import Outbox
-from streams.notify.routing import channels_for
+from streams.notify.routing import Route, channels_for
 from streams.notify.sinks import Alertmanager, session, sinks
 from streams.settings import Settings
 from streams.web import Health, serve
@@ -93,7 +93,8 @@ async def notify(settings: Settings, stopping: asyncio.Event, metrics: Metrics, 
                     for sink in found
                     if isinstance(sink, Alertmanager)
                 ]
-                reader = _read(inbox, outbox, couriers, metrics, health, stopping, names)
+                routes = [Route(sink.name, sink.only) for sink in found]
+                reader = _read(inbox, outbox, couriers, metrics, health, stopping, routes)
                 await _together([reader, *(courier.run() for courier in couriers), *reminders], couriers, stopping)
                 await asyncio.to_thread(inbox.settle, outbox.delivered_below(inbox.topic))
             finally:
@@ -109,7 +110,7 @@ async def _read(
     metrics: Metrics,
     health: Health,
     stopping: asyncio.Event,
-    names: list[str],
+    routes: Sequence[Route],
 ) -> None:
     """Alerts into the outbox; between polls, the housekeeping that must not run beside them."""
     settled = checked = pruned = time.monotonic() - PRUNE_SECONDS
@@ -117,7 +118,7 @@ async def _read(
         mail = await asyncio.to_thread(inbox.poll)
         now = time.monotonic()
         if mail.next_offsets:
-            arrivals = [(arrival, channels_for(arrival.alert, names)) for arrival in mail.arrivals]
+            arrivals = [(arrival, channels_for(arrival.alert, routes, inbox.prefix)) for arrival in mail.arrivals]
             new = outbox.store(inbox.topic, arrivals, mail.next_offsets, _now_ms())
             metrics.records_in.labels(inbox.topic).inc(len(mail.arrivals) + mail.unreadable)
             log.debug("alerts taken in", read=len(mail.arrivals), new=new)

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from streams.alerting import AlertmanagerSettings, WebhookSettings
 from streams.errors import SettingsError
 from streams.notify import wording
 from streams.operate.terminal import harmless
 from streams.records import Alert
-from streams.settings import AlertmanagerSettings, NotifySettings, Settings, WebhookSettings
+from streams.settings import NotifySettings, Settings
 
 SEND_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -50,9 +51,15 @@ SENT = Outcome("sent")
 
 
 class Sink(Protocol):
-    """One place where alerts go. ``name`` is stable over restarts and safe to log and to count by."""
+    """One place where alerts go. ``name`` is stable over restarts and safe to log and to count by.
+
+    ``only`` are the labels it asks for, each with its patterns.
+    """
 
     name: str
+
+    @property
+    def only(self) -> Mapping[str, Sequence[str]]: ...
 
     async def send(self, alert: Alert) -> Outcome:
         """Deliver one transition; returns, and never raises, what became of it."""
@@ -69,6 +76,7 @@ class Console:
     name = "console"
 
     def __init__(self, stream: TextIO | None = None) -> None:
+        self.only: Mapping[str, Sequence[str]] = {}
         self._stream = stream
         self._writer: threading.Thread | None = None
 
@@ -123,7 +131,8 @@ class Alertmanager:
         self, settings: AlertmanagerSettings, http: aiohttp.ClientSession, prefix: str, notify: NotifySettings
     ) -> None:
         parts = _http_parts(settings.url, "notify.alertmanagers")
-        self.name = f"alertmanager:{parts.netloc.rpartition('@')[2]}"
+        self.name = f"alertmanager:{settings.name or parts.netloc.rpartition('@')[2]}"
+        self.only = settings.only
         self._url = settings.url.rstrip("/") + "/api/v2/alerts"
         self._token_file = settings.bearer_token_file
         _readable(self._token_file, "notify.alertmanagers.bearer_token_file")
@@ -171,7 +180,8 @@ class Webhook:
         parts = _http_parts(self._url, "notify.webhooks")
         # The path may hold a token, so a digest tells two webhooks on one host apart.
         digest = hashlib.sha256(self._url.encode()).hexdigest()[:8]
-        self.name = f"webhook:{parts.netloc.rpartition('@')[2]}:{digest}"
+        self.name = f"webhook:{settings.name or parts.netloc.rpartition('@')[2] + ':' + digest}"
+        self.only = settings.only
         self._secret_file = settings.secret_file
         _readable(self._secret_file, "notify.webhooks.secret_file")
         self._http = http

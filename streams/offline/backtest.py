@@ -7,12 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from streams.alerting import Rule
 from streams.errors import InputError
 from streams.offline.history import History
 from streams.offline.lines import written
 from streams.offline.report import Totals, Traces, html
 from streams.records import Alert, encode
-from streams.settings import Rule, Settings
+from streams.settings import Settings
 from streams.watch.priming import once_through
 from streams.watch.watcher import ClosedWindow, Watcher
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from streams.alerting import Rule
 from streams.errors import InputError
 from streams.offline.counts import CountSeries, CountTable, read_counts, row_seconds
-from streams.settings import Rule
 from streams.watch.baselines import accept_level, learn
 from streams.watch.lifecycle import Incident, Policy, Reading, begin, may_begin, step
 from streams.watch.rules import rule_version

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streams.records import Alert
 from streams.watch.alerts import Finding, Scene, with_evidence, without_evidence
-from streams.watch.lifecycle import Incident, Policy, Reading, begin, bury, may_begin, step
+from streams.watch.lifecycle import Incident, Reading, begin, bury, may_begin, step
 from streams.watch.rules import CompiledRule
 from streams.watch.spikes import Floats, Verdicts, bars
 from streams.watch.table import SeriesTable
@@ -32,7 +32,6 @@ class Incidents:
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self.rules = rules
-        self.policy = Policy()
         self.open: dict[tuple[int, int], Incident] = {}
         self.orphans: list[Incident] = []
         self._shifted: set[int] = set()
@@ -108,7 +107,7 @@ class Incidents:
             incident, transition = begin(rule.name, rule.version, series, reading, incident)
             self.open[number, slot] = incident
         else:
-            moved = step(incident, reading, self.policy)
+            moved = step(incident, reading, rule.policy)
             if moved is None:
                 return None
             transition = moved

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
+from streams.alerting import KINDS
 from streams.records import PROBABILITY_DIGITS, ScoredDocument, SentimentProbs
 
 LONGEST_NAME = 200
@@ -59,9 +60,6 @@ def kind_of(series: str) -> str:
     'entity|topic'
     """
     return "|".join(part.split(":", 1)[0] for part in series.split("|"))
-
-
-KINDS = frozenset({"entity", "entity|topic", "topic", "stream"})
 
 
 def matches(series: str, patterns: Iterable[str]) -> bool:

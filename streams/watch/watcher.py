@@ -15,8 +15,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.alerting import Rule
 from streams.records import Alert, Observations
-from streams.settings import Rule, WatchSettings
+from streams.settings import WatchSettings
 from streams.watch.alerts import Scene
 from streams.watch.baselines import accept_level, learn
 from streams.watch.evidence import Witnesses

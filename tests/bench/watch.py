@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from streams.alerting import Rule
 from streams.records import (
     Observation,
     Observations,
@@ -30,7 +31,7 @@ from streams.records import (
     ScoredEntity,
     SentimentProbs,
 )
-from streams.settings import Rule, WatchSettings
+from streams.settings import WatchSettings
 from streams.watch.baselines import learn
 from streams.watch.observations import gather
 from streams.watch.spikes import SpikeState, Tuning, score

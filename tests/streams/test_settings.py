@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.alerting import WebhookSettings
 from streams.errors import SettingsError
 from streams.settings import Settings, load
 
@@ -52,6 +53,10 @@ def test_what_is_not_toml_is_an_error_that_names_the_file(tmp_path: Path) -> Non
         load(write(tmp_path / "a.toml", "prefix = = 1"))
 
 
+RISK = "[[rules]]\nname = 'a'\nlabels = { team = 'risk' }\n"
+HOOK = "[[notify.webhooks]]\nurl = 'http://h/x'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -61,6 +66,16 @@ def test_what_is_not_toml_is_an_error_that_names_the_file(tmp_path: Path) -> Non
         ("[kafka]\nsecurity_protocol = 'SASL_SSL'", "kafka: .*sasl_username"),
         ("[kafka]\nheartbeat_seconds = 15", "kafka: .*third of session_timeout_seconds"),
         ("[[rules]]\nname = 'a'\n[[rules]]\nname = 'a'", "two rules share a name"),
+        ("[[rules]]\nname = 'a'\nseries = ['entty:acme']", "rules.0.series: .*'entty:acme' is neither a kind"),
+        ("[[rules]]\nname = 'a'\nseries = []", "rules.0.series: .*at least 1"),
+        ("[[rules]]\nname = 'a'\nlabels = { severity = 'low' }", "rules.0.labels: .*every alert has already"),
+        ("[[rules]]\nname = 'a'\nlabels = { my-team = 'x' }", "rules.0.labels: .*no label name"),
+        ("[[rules]]\nname = 'a'\nlabels = { team = '' }", "rules.0.labels: .*1 to 100"),
+        ("[[rules]]\nname = 'a'\nquiet_minutes = 1", "rules.0.quiet_minutes"),
+        (f"{RISK}{HOOK}only = {{ team = 'rick' }}", "notify.webhooks.0.only: team is never rick; .*risk"),
+        (f"{RISK}{HOOK}only = {{ squad = 'risk' }}", "notify.webhooks.0.only: no rule gives .*'squad'"),
+        (f"{RISK}{HOOK}only = {{ severity = 'critical' }}", "severity is never critical; by the rules it is warning"),
+        (f"{HOOK}name = 'x'\n{HOOK}name = 'x'", "notify.webhooks: two share a name"),
         ("[streams.a]\ntopic = 'x'\n[streams.b]\ntopic = 'x'", "each named once"),
         ("prefix = 'Not Allowed'", "prefix"),
     ],
@@ -96,3 +111,8 @@ def test_the_password_file_wins(tmp_path: Path) -> None:
 def test_settings_never_change_after_start() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().prefix = "other"
+
+
+def test_a_sink_may_ask_for_one_value_or_several() -> None:
+    sink = WebhookSettings.model_validate({"url": "http://h/x", "only": {"team": "risk", "severity": ["a", "b"]}})
+    assert sink.only == {"team": ("risk",), "severity": ("a", "b")}

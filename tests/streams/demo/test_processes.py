@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from streams.alerting import AlertmanagerSettings, Rule
 from streams.demo.processes import Process, arrange, environment
 from streams.demo.run import WATCHLIST
 from streams.errors import BrokerError
 from streams.intake.watchlist import WatchList
 from streams.operate.embedded import on_embedded
-from streams.settings import AlertmanagerSettings, NotifySettings, Rule, Settings, StreamSettings, load
+from streams.settings import NotifySettings, Settings, StreamSettings, load
 
 
 def test_a_process_reads_back_exactly_the_demos_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from streams.alerting import AlertmanagerSettings, WebhookSettings
 from streams.metrics import Metrics
 from streams.notify import courier as module
 from streams.notify.courier import Courier, pause_seconds, remind
 from streams.notify.outbox import Arrival, Outbox
 from streams.notify.sinks import Alertmanager, Outcome, Webhook, session
 from streams.records import Alert
-from streams.settings import AlertmanagerSettings, NotifySettings, WebhookSettings
+from streams.settings import NotifySettings
 from tests.streams.notify.receiving import Server
 
 Make = Callable[..., Alert]

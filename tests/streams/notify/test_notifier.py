@@ -14,6 +14,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from pydantic import SecretStr
 
+from streams.alerting import WebhookSettings
 from streams.errors import SettingsError, TopicsError
 from streams.metrics import Metrics
 from streams.notify.notifier import notify
@@ -21,7 +22,7 @@ from streams.operate.admin import create_topics
 from streams.operate.client import kafka_python_options
 from streams.operate.embedded import EmbeddedBroker, on_embedded
 from streams.records import Alert, encode
-from streams.settings import NotifySettings, Settings, WebhookSettings
+from streams.settings import NotifySettings, Settings
 from streams.web import Health
 from tests.streams.notify.receiving import Server
 

@@ -14,11 +14,12 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from streams.alerting import AlertmanagerSettings, WebhookSettings
 from streams.errors import SettingsError
 from streams.notify import sinks as module
 from streams.notify.sinks import LARGEST_BODY, Alertmanager, Console, Webhook, session, sinks
 from streams.records import Alert
-from streams.settings import AlertmanagerSettings, NotifySettings, Settings, WebhookSettings
+from streams.settings import NotifySettings, Settings
 from tests.streams.notify.receiving import Server
 
 Make = Callable[..., Alert]

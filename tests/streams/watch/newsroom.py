@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from streams.alerting import Rule
 from streams.records import Alert, Observations, Origin, ScoredDocument, ScoredEntity, SentimentProbs
-from streams.settings import Rule, WatchSettings
+from streams.settings import WatchSettings
 from streams.watch.observations import gather
 from streams.watch.watcher import Watcher
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.alerting import Rule
 from streams.errors import SnapshotError
 from streams.records import Alert, Observations, encode
-from streams.settings import Rule, WatchSettings
+from streams.settings import WatchSettings
 from streams.watch.priming import prime
 from streams.watch.watcher import Watcher
 from tests.streams.watch.newsroom import (
