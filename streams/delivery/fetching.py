@@ -15,13 +15,19 @@ from typing import Any, Protocol
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    IllegalStateError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams import logs
 from streams.delivery.slabs import Place, Record
+from streams.errors import BrokerError
 
 log = logs.get(__name__)
 
@@ -167,19 +173,38 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         batch._consumer_record = _as_parsed
         # The cut starts where the previous one ended, even where the next record is further on.
         cut = Cut(result._assignment.state_value(place).position)
-        records, size, fetching = cut.records, 0, self.consumer.fetching
-        for record in batch:
-            records.append(record)
-            size += len(record.value or b"") + len(record.key or b"")
-            if len(records) >= fetching.slab_records or size >= fetching.slab_bytes:
-                break
-        else:
+        if self._take(batch, cut, place):
             result._partition_records = None
             del fetcher._records[place]
             fetcher._notify(fetcher._wait_consume_future)
         cut.end = batch.next_fetch_offset
         result._assignment.state_value(place).consumed_to(cut.end)
         return cut
+
+    def _take(self, batch: Any, cut: Cut, place: Any) -> bool:
+        """Fill ``cut`` from ``batch`` up to its bounds; whether nothing more is to be had of the batch.
+
+        Raises:
+            BrokerError: the next record is one that the client cannot read.
+        """
+        size, fetching = 0, self.consumer.fetching
+        try:
+            for record in batch:
+                cut.records.append(record)
+                size += len(record.value or b"") + len(record.key or b"")
+                if len(cut.records) >= fetching.slab_records or size >= fetching.slab_bytes:
+                    return False
+        except (UnicodeDecodeError, CorruptRecordException) as exc:
+            if cut.records:
+                return True  # what could be read goes first; the next fetch begins with the one that cannot
+            at = batch.next_fetch_offset
+            raise BrokerError(
+                f"{place.topic}-{place.partition} offset {at} cannot be read by a Kafka client, so it can be neither "
+                f"scored nor dead-lettered: {exc!r}. Look at it with kafka-dump-log.sh, then step over it while no "
+                f"worker runs: kafka-consumer-groups.sh --group {self.app.conf.id} --topic "
+                f"{place.topic}:{place.partition} --reset-offsets --to-offset {at + 1} --execute"
+            ) from exc
+        return True
 
     async def commit_with(self, offsets: Mapping[Place, int], notes: Mapping[Place, str]) -> bool:
         """Commit ``offsets`` with their metadata; False where the group has rebalanced meanwhile."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kafka import KafkaProducer
 
-from tests.broker.fleet import Fleet
+from tests.broker.fleet import RESTART, Fleet, eventually
 from tests.broker.generator import Generator, stream_of_records
 from tests.broker.instance import Instance
 from tests.broker.scenario import close_books, come_to_rest, watched_run
@@ -129,6 +130,30 @@ def test_a_record_on_which_scoring_fails_is_found_and_dead_lettered_without_a_de
         assert (report.scored, report.dead) == (1500, 3)
         assert fleet.exits == []
         assert {said["stage"] for *_, said, _ in verifier.books.letters} == {"score"}
+
+
+class Latin(str):
+    """A header's name as another language's client may write it: bytes that are no UTF-8."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+def test_a_record_that_no_client_can_read_is_named_with_what_to_do(instance: Instance) -> None:
+    """The line cannot go on past it, so the worker says where it stands and ends; what came before is scored."""
+    with watched_run(instance) as (generator, verifier, _):
+        notes = [note for note in stream_of_records(12, 40) if (note.stream, note.partition) == ("news", 0)]
+        for note in notes:
+            generator.send(note)
+        generator.settle()
+        producer = KafkaProducer(bootstrap_servers=instance.servers, acks="all")
+        producer.send(instance.topics["news"], value=record(), headers=[(Latin("x"), b"")], partition=0).get(30)
+        producer.close()
+        worker = instance.worker()
+        assert worker.wait(120) == RESTART, worker.said()
+        eventually(lambda: verifier.scored == len(notes), "what came before is scored", seconds=30)
+        advice = f"--topic {instance.topics['news']}:0 --reset-offsets --to-offset {len(notes) + 1} --execute"
+        assert advice in worker.said()
 
 
 def test_what_is_only_suspicious_is_scored_and_flagged(instance: Instance) -> None:

@@ -11,11 +11,13 @@ import pytest
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams.delivery.fetching import Fetching, SlabThread
 from streams.delivery.slabs import Place
+from streams.errors import BrokerError
 
 NEWS = TopicPartition("news", 0)
 
@@ -85,7 +87,7 @@ def _fetched(fetcher: Fetcher, position: int, *batches: bytes) -> State:
 def _thread(**bounds: int) -> SlabThread:
     thread = SlabThread.__new__(SlabThread)
     thread.consumer = SimpleNamespace(fetching=Fetching({}, **bounds), flow_active=True)
-    thread.app = SimpleNamespace(consumer_generation_id=1)
+    thread.app = SimpleNamespace(consumer_generation_id=1, conf=SimpleNamespace(id="tocsin-score"))
     thread._more = asyncio.Event()
     return thread
 
@@ -142,6 +144,20 @@ async def test_what_was_fetched_for_another_position_is_thrown_away(fetcher: Fet
     state.position = 50  # a seek came between
     assert await _fetch(_thread(), fetcher) == {}
     assert fetcher._records == {}
+
+
+async def test_what_precedes_an_unreadable_record_comes_and_then_it_is_named(fetcher: Fetcher) -> None:
+    """A header's name that is not UTF-8: no client for Python reads such a record, nor those behind it."""
+    nameless = bytearray(_batch(11, 3).replace(b"h", b"\xff"))
+    nameless[17:21] = calc_crc32c(nameless[21:]).to_bytes(4, "big")
+    damaged = _batch(10, 1) + bytes(nameless)
+    _fetched(fetcher, 10, damaged)
+    thread = _thread()
+    cut = (await _fetch(thread, fetcher))[Place("news", 0)]
+    assert (cut.start, cut.end, len(cut.records)) == (10, 11, 1)
+    _fetched(fetcher, cut.end, damaged)
+    with pytest.raises(BrokerError, match=r"news-0 offset 11 cannot be read.*Unicode.*--to-offset 12"):
+        await _fetch(thread, fetcher)
 
 
 async def test_a_partition_without_room_keeps_its_records(fetcher: Fetcher) -> None:
