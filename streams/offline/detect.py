@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from streams.alerting import Rule
 from streams.errors import InputError
 from streams.offline.counts import CountSeries, CountTable, read_counts, row_seconds
-from streams.watch.baselines import accept_level, learn
-from streams.watch.lifecycle import Incident, Policy, Reading, begin, may_begin, step
-from streams.watch.rules import rule_version
-from streams.watch.spikes import DAY_SECONDS, SpikeState, Tuning, Verdicts, bars, score
+from streams.offline.sweep import STATES, Counts, Sweep
+from streams.watch.spikes import Tuning
 
 ADDED = ("score", "threshold", "state", "alert_id")
 TOGETHER = 1024
@@ -73,132 +70,49 @@ def detect(table: CountTable, budget: float, advance: Callable[[int], object] = 
         group.sort(key=lambda series: max(series.starts) - min(series.starts), reverse=True)
         for first in range(0, len(group), TOGETHER):
             chunk = group[first : first + TOGETHER]
-            _Sweep(chunk, tuning, budget, findings).run()
+            _heard(chunk, tuning, budget, findings)
             advance(sum(len(series.lines) for series in chunk))
     return findings
 
 
-class _Sweep:
-    """Some series, stepped through time together: step k is the k-th row of each."""
+def _heard(group: Sequence[CountSeries], tuning: Tuning, budget: float, findings: Findings) -> None:
+    """Sweep over ``group``, which has the longest series first, and note what was heard on each line."""
+    counts, places = _laid_out(group, tuning)
+    heard = Sweep(counts, tuning, budget).run()
+    for slot, (series, steps) in enumerate(zip(group, places, strict=True)):
+        findings.score[series.lines] = heard.score[steps, slot]
+        findings.threshold[series.lines] = heard.threshold[steps, slot]
+        told = np.flatnonzero(heard.state[steps, slot])
+        for at in told.tolist():
+            line, step = series.lines[at], steps[at]
+            findings.state[line] = STATES[heard.state[step, slot]]
+            if heard.alert[step, slot] >= 0:
+                findings.alert_id[line] = heard.ids[heard.alert[step, slot]]
 
-    def __init__(self, group: Sequence[CountSeries], tuning: Tuning, budget: float, findings: Findings) -> None:
-        self.group = group
-        self.tuning = tuning
-        self.findings = findings
-        self.threshold = tuning.threshold(budget)
-        self.version = rule_version(Rule(name="detect", budget=budget))
-        self.state = SpikeState.empty(len(group), tuning)
-        self.policy = Policy()
-        self.incidents: dict[int, Incident] = {}
-        self.places: list[NDArray[np.intp]] = []
-        self.jumps: dict[int, list[tuple[int, int]]] = {}
-        self.clock = np.zeros(len(group), np.int64)
-        self._lay_out()
 
-    def _lay_out(self) -> None:
-        """Put every row into its step; long gaps are shortened, and the clock jumps over the rest of them."""
-        row, longest = self.tuning.row_seconds, int(LONGEST_GAP_DAYS * self.tuning.rows_per_day)
-        for slot, series in enumerate(self.group):
-            starts = np.asarray(series.starts, np.int64)
-            self.clock[slot] = starts.min()
-            steps = (starts - starts.min()) // row
-            reached = np.unique(steps)
-            skipped = np.maximum(np.diff(reached, prepend=reached[0]) - longest, 0)
-            before = np.cumsum(skipped)
-            self.places.append((steps - before[np.searchsorted(reached, steps)]).astype(np.intp))
-            for at in np.flatnonzero(skipped):
-                jump = (slot, int(skipped[at]) * row)
-                self.jumps.setdefault(int(reached[at] - before[at]), []).append(jump)
-        self.lengths = np.array([int(places.max()) + 1 for places in self.places])
-
-    def _matrix(self, values: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-        out = np.zeros((int(self.lengths.max()), len(self.group)))
-        for slot, (places, column) in enumerate(zip(self.places, values, strict=True)):
-            np.add.at(out[:, slot], places, np.asarray(column))
-        return out
-
-    def run(self) -> None:
-        """Step through time; afterwards the findings hold a verdict for every row."""
-        negatives = self._matrix([series.negatives for series in self.group])
-        totals = self._matrix([series.totals for series in self.group])
-        scores, limits = np.zeros_like(negatives), np.full_like(negatives, self.threshold)
-        told: dict[tuple[int, int], tuple[str, str]] = {}
-        order = np.argsort(-self.lengths, kind="stable")
-        for k in range(int(self.lengths.max())):
-            for slot, seconds in self.jumps.get(k, ()):
-                self.clock[slot] += seconds
-            active = order[: int(np.searchsorted(-self.lengths[order], -k))]
-            scores[k, active], limits[k, active] = self._step(k, active, negatives[k, active], totals[k, active], told)
-        for slot, (series, places) in enumerate(zip(self.group, self.places, strict=True)):
-            self.findings.score[series.lines] = scores[places, slot]
-            self.findings.threshold[series.lines] = limits[places, slot]
-            for line, place in zip(series.lines, places.tolist(), strict=True):
-                if (place, slot) in told:
-                    self.findings.state[line], self.findings.alert_id[line] = told[place, slot]
-
-    def _step(
-        self,
-        k: int,
-        active: NDArray[np.intp],
-        y: NDArray[np.float64],
-        n: NDArray[np.float64],
-        told: dict[tuple[int, int], tuple[str, str]],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        row, clock = self.tuning.row_seconds, self.clock[active]
-        cell = (clock // 3600 % 24 + 24 * ((clock // DAY_SECONDS + 3) % 7 >= 5)).astype(np.intp)
-        verdicts = score(self.state, self.tuning, active, y, n, cell)
-        bar = bars(self.state, self.tuning, active, self.threshold)
-        # On its first day a series knows too little to say that anything is rare.
-        shown = np.where(self.state.seen[active] < self.tuning.rows_per_day, 0.0, verdicts.score)
-        held = np.zeros(len(active), dtype=bool)
-        shifted: list[tuple[int, int]] = []
-        open_places = [int(np.flatnonzero(active == slot)[0]) for slot in self.incidents if k < self.lengths[slot]]
-        for at in sorted({*np.flatnonzero(shown >= self.threshold).tolist(), *open_places}):
-            slot = int(active[at])
-            reading = self._reading(verdicts, at, int(clock[at]), float(shown[at]), float(bar[at]))
-            state, alert_id = self._move(slot, reading)
-            if state == "shifted":
-                shifted.append((slot, int(cell[at])))
-                state = "resolved"
-            if state != "inactive":
-                told[k, slot] = state, alert_id
-            held[at] = bool(alert_id)
-        hour_ends = clock // 3600 != (clock + row) // 3600
-        learn(self.state, self.tuning, active, y, n, verdicts, cell, hour_ends, held)
-        for slot, hour in shifted:
-            accept_level(self.state, self.tuning, slot, hour)
-        self.clock[active] += row
-        return shown, bar
-
-    def _move(self, slot: int, reading: Reading) -> tuple[str, str]:
-        """The state of the series after ``reading``, and its incident's id while people would be told."""
-        incident = self.incidents.get(slot)
-        if incident is None or incident.state == "resolved":
-            if not may_begin(incident, reading):
-                if incident is not None and reading.mark_ms >= incident.rearm_ms:
-                    del self.incidents[slot]
-                waits = reading.score >= self.threshold and incident is None
-                return ("pending" if waits else "inactive"), ""
-            incident, _ = begin("detect", self.version, self.group[slot].name, reading)
-            self.incidents[slot] = incident
-        else:
-            moved = step(incident, reading, self.policy)
-            if moved is not None and moved.reason == "level_shift":
-                return "shifted", ""
-        return incident.state, incident.alert_id if incident.ringing else ""
-
-    def _reading(self, verdicts: Verdicts, at: int, start: int, shown: float, bar: float) -> Reading:
-        end_ms = (start + self.tuning.row_seconds) * 1000
-        return Reading(
-            start_ms=start * 1000,
-            end_ms=end_ms,
-            mark_ms=end_ms,
-            closed=True,
-            score=shown,
-            threshold=bar,
-            observed=float(verdicts.observed[at]),
-            loud=shown >= bar,
-        )
+def _laid_out(group: Sequence[CountSeries], tuning: Tuning) -> tuple[Counts, list[NDArray[np.intp]]]:
+    """Every row at its step; long gaps are shortened, and the clock jumps over the rest of them."""
+    row, longest = tuning.row_seconds, int(LONGEST_GAP_DAYS * tuning.rows_per_day)
+    clock = np.zeros(len(group), np.int64)
+    places: list[NDArray[np.intp]] = []
+    jumps: dict[int, list[tuple[int, int]]] = {}
+    for slot, series in enumerate(group):
+        starts = np.asarray(series.starts, np.int64)
+        clock[slot] = starts.min()
+        steps = (starts - starts.min()) // row
+        reached = np.unique(steps)
+        skipped = np.maximum(np.diff(reached, prepend=reached[0]) - longest, 0)
+        before = np.cumsum(skipped)
+        places.append((steps - before[np.searchsorted(reached, steps)]).astype(np.intp))
+        for at in np.flatnonzero(skipped):
+            jumps.setdefault(int(reached[at] - before[at]), []).append((slot, int(skipped[at]) * row))
+    lengths = np.array([int(steps.max()) + 1 for steps in places])
+    totals, negatives = (np.zeros((int(lengths.max()), len(group))) for _ in range(2))
+    for slot, (series, steps) in enumerate(zip(group, places, strict=True)):
+        np.add.at(totals[:, slot], steps, np.asarray(series.totals))
+        np.add.at(negatives[:, slot], steps, np.asarray(series.negatives))
+    names = [series.name for series in group]
+    return Counts(names, clock, totals, negatives, lengths, jumps), places
 
 
 def _write(table: CountTable, findings: Findings, output: Path) -> None:
