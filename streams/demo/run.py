@@ -80,7 +80,8 @@ class Demo:
         """Start, prime, replay, wait, judge; stop everything at the end, or when interrupted."""
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told its background jobs to ignore Ctrl-C
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         relay: asyncio.Task[None] | None = None
         try:
             await self._start(past)
