@@ -7,7 +7,7 @@ strict. Times are integer milliseconds since the Unix epoch (``*_ms``), UTC; pro
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -121,7 +121,8 @@ class ScoredDocument(Struct, frozen=True, omit_defaults=False):
 
 
 class ObservedDocument(Struct, frozen=True, array_like=True):
-    """What the watcher keeps of a document: enough to fold copies and to show it as an exemplar."""
+    """What the watcher keeps of a document: enough to fold copies, to show it as an exemplar and to say what
+    it is about."""
 
     offset: int
     event_ms: int
@@ -129,6 +130,7 @@ class ObservedDocument(Struct, frozen=True, array_like=True):
     title: str
     source: str
     signature: int
+    topic: str = ""
 
 
 class Observation(Struct, frozen=True, array_like=True):
@@ -168,6 +170,8 @@ class Window(Struct, frozen=True):
 
 
 class Exemplar(Struct, frozen=True):
+    """A document that speaks for an alert: ``copies`` of it were folded, ``similar`` other stories are like it."""
+
     id: str
     title: str
     source: str
@@ -175,6 +179,59 @@ class Exemplar(Struct, frozen=True):
     p_negative: float
     copies: int
     origin: Origin
+    similar: int = 0
+
+
+class Driver(Struct, frozen=True):
+    """A source or a topic that drives a rise: negative stories ``observed`` and ``expected`` of it.
+
+    ``power`` is its part of the whole excess, ``surprise`` (bits) how much its part of the stories has changed.
+    """
+
+    name: str
+    observed: float
+    expected: float
+    power: float
+    surprise: float
+
+
+class Term(Struct, frozen=True):
+    """A word, or two, in ``stories`` of the negative ones; ``z`` is its log-odds against calm days, in sigmas."""
+
+    term: str
+    stories: int
+    z: float
+
+
+class Background(Struct, frozen=True):
+    """Where stories of calm days stand, negative ones and others, and which releases had read them."""
+
+    negative: tuple[Origin, ...] = ()
+    other: tuple[Origin, ...] = ()
+    releases: tuple[str, ...] = ()
+
+
+class Evidence(Struct, frozen=True):
+    """Why it rang. ``volume`` and ``share`` are the two keys, each -log10 of its tail probability.
+
+    ``expected_low`` to ``expected_high`` is where 95 of 100 calm windows lie. By chance a series gets such a score
+    once in ``chance_days``. For ``highest_in_days`` it got none as high: since it did (``reached_before``), or since
+    it is watched. ``clusters`` is the number of different stories among those kept as witnesses.
+    """
+
+    volume: float = 0.0
+    share: float = 0.0
+    window_open: bool = False
+    expected_low: int = 0
+    expected_high: int = 0
+    chance_days: float = 0.0
+    highest_in_days: int = 0
+    reached_before: bool = False
+    clusters: int = 0
+    sources: tuple[Driver, ...] = ()
+    topics: tuple[Driver, ...] = ()
+    terms: tuple[Term, ...] = ()
+    background: Background = Background()
 
 
 class Alert(Struct, frozen=True):
@@ -210,7 +267,7 @@ class Alert(Struct, frozen=True):
     release: str = ""
     reason: str = ""
     summary: str = ""
-    evidence: dict[str, Any] = {}
+    evidence: Evidence = Evidence()
     labels: dict[str, str] = {}
     flapping: bool = False
     rang: int = 1

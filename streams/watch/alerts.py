@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
+from scipy.special import betainc
 
 from streams.records import Alert, Window
-from streams.watch.evidence import Witnesses, exemplars, summary, top_sources
-from streams.watch.folding import Stories
+from streams.watch.evidence import Question, Scene, gathered
 from streams.watch.lifecycle import Incident, Reading, Transition, transition_id_of
 from streams.watch.rules import CompiledRule
 from streams.watch.spikes import Verdicts
 from streams.watch.windows import rfc3339
+from streams.watch.words import summary
 
 DIGITS = 4
+MOST_COUNTS = 4096
+"""Points at which the distribution of a count is asked; larger counts are asked on a grid."""
 
 
 @dataclass(frozen=True)
@@ -28,44 +33,65 @@ class Finding:
     baseline_share: float
     volume: float
     share: float
+    usual_range: tuple[int, int]
     age: int = 0
 
     @classmethod
-    def of(cls, verdicts: Verdicts, at: int, slot: int, age: int = 0) -> Finding:
-        """Entry ``at`` of ``verdicts``, which is about ``slot``."""
+    def of(cls, verdicts: Verdicts, at: int, slot: int, spread: float, age: int = 0) -> Finding:
+        """Entry ``at`` of ``verdicts``, which is about ``slot``; ``spread`` is 1/r of its counts over one window."""
+        scale, expected = int(verdicts.scale[at]), float(verdicts.expected[at])
         return cls(
             slot=slot,
-            scale=int(verdicts.scale[at]),
-            expected=float(verdicts.expected[at]),
+            scale=scale,
+            expected=expected,
             total=float(verdicts.total[at]),
             baseline_share=float(verdicts.baseline_share[at]),
             volume=float(verdicts.volume[at]),
             share=float(verdicts.share[at]),
+            usual_range=usual_range(expected, (1 + 0.5 * math.log2(scale)) / spread),
             age=age,
         )
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Where evidence is taken from; ``shown`` bounds the exemplars."""
+def usual_range(mean: float, size: float) -> tuple[int, int]:
+    """The 2.5 and 97.5 % quantiles of a negative binomial of ``mean`` and ``size``: variance mean + mean^2/size.
 
-    witnesses: Witnesses
-    stories: Stories
-    shown: int
-    release: str
+    >>> usual_range(0.01, 5.0), usual_range(10.0, 1e9)
+    ((0, 0), (4, 17))
+    """
+    most = math.ceil(mean + 14 * math.sqrt(mean + mean * mean / size) + 20)
+    counts = np.linspace(0, most, min(most, MOST_COUNTS) + 1).astype(np.int64)
+    below = betainc(size, counts + 1.0, size / (size + mean))
+    low, high = np.searchsorted(below, (0.025, 0.975))
+    return int(counts[low]), int(counts[min(int(high), len(counts) - 1)])
 
 
 def with_evidence(
     incident: Incident, transition: Transition, reading: Reading, finding: Finding, rule: CompiledRule, scene: Scene
 ) -> Alert:
-    """The alert of a pending or firing transition, with what speaks for it."""
+    """The alert of a transition, with what speaks for it."""
     size_ms = reading.end_ms - reading.start_ms
     start_ms = reading.end_ms - finding.scale * size_ms
-    testimonies = scene.witnesses.about(finding.slot, finding.scale, finding.age)
-    sources = top_sources(testimonies)
-    copies = sum(testimony.copies for testimony in testimonies)
-    share = reading.observed / finding.total if finding.total else 0.0
     seconds = finding.scale * size_ms // 1000
+    share = reading.observed / finding.total if finding.total else 0.0
+    evidence, exemplars, copies = gathered(
+        Question(
+            slot=finding.slot,
+            series=incident.series,
+            scale=finding.scale,
+            age=finding.age,
+            start_ms=start_ms,
+            expected=finding.expected,
+            usual_range=finding.usual_range,
+            score=reading.score,
+            row_seconds=size_ms // 1000,
+            volume=finding.volume,
+            share=finding.share,
+            window_open=not reading.closed,
+            today=incident.height_before,
+        ),
+        scene,
+    )
     return Alert(
         alert_id=incident.alert_id,
         transition_id=transition_id_of(incident.alert_id, transition.sequence, transition.state),
@@ -85,7 +111,7 @@ def with_evidence(
         baseline_share=round(finding.baseline_share, DIGITS),
         score=round(reading.score, DIGITS),
         threshold=round(reading.threshold, DIGITS),
-        exemplars=exemplars(testimonies, finding.slot, scene.stories, scene.shown),
+        exemplars=exemplars,
         copies=copies,
         release=scene.release,
         reason=transition.reason,
@@ -100,14 +126,9 @@ def with_evidence(
             share=share,
             baseline_share=finding.baseline_share,
             copies=copies,
-            sources=sources,
+            evidence=evidence,
         ),
-        evidence={
-            "volume": round(finding.volume, DIGITS),
-            "share": round(finding.share, DIGITS),
-            "sources": [[name, count] for name, count in sources],
-            "window_open": not reading.closed,
-        },
+        evidence=evidence,
         labels=dict(rule.rule.labels),
     )
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.records import Alert
-from streams.watch.alerts import Finding, Scene, with_evidence, without_evidence
+from streams.watch.alerts import Finding, with_evidence, without_evidence
+from streams.watch.evidence import Scene
 from streams.watch.lifecycle import Incident, Reading, begin, bury, may_begin, step
 from streams.watch.rules import CompiledRule
-from streams.watch.spikes import Floats, Verdicts, bars
+from streams.watch.spikes import Floats, Verdicts, bars, overdispersion
 from streams.watch.table import SeriesTable
 
 
@@ -51,7 +52,8 @@ class Incidents:
             for at in sorted({*np.flatnonzero(loud).tolist(), *self._places(number, index)}):
                 slot = int(index[at])
                 reading = _reading(verdicts, at, bar, loud, moment)
-                finding = Finding.of(verdicts, at, slot, moment.late)
+                spread = float(overdispersion(table.state, index[at : at + 1])[0])
+                finding = Finding.of(verdicts, at, slot, spread, moment.late)
                 alert = self._move(number, slot, table.slots.name(slot), reading, finding, scene)
                 if alert is not None:
                     due.append((alert.series, number, alert))
@@ -105,6 +107,7 @@ class Incidents:
             if not may_begin(incident, reading):
                 return None
             incident, transition = begin(rule.name, rule.version, series, reading, incident)
+            incident.height_before = scene.heights.today(slot)
             self.open[number, slot] = incident
         else:
             moved = step(incident, reading, rule.policy)

@@ -58,7 +58,8 @@ class Incident(Struct):
     """One incident of one rule in one series, from its first transition to the end of its cooldown.
 
     ``rings`` holds when it, or the one before it, began to ring within the last day; ``rang`` counts how often
-    this one did. ``told`` is the last alert that carried evidence: what follows repeats its facts.
+    this one did. ``height_before`` is the highest score of its first day before it began.
+    ``told`` is the last alert that carried evidence: what follows repeats its facts.
     """
 
     alert_id: str
@@ -75,6 +76,7 @@ class Incident(Struct):
     quiet: int = 0
     rearm_ms: int = 0
     rang: int = 0
+    height_before: float = 0.0
     flapping: bool = False
     rings: list[int] = field(default_factory=list)
     told: Alert | None = None

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from streams.records import Observation, Observations, ObservedDocument, ScoredDocument
 from streams.topics import partition_of, series_root
-from streams.watch.series import observe
+from streams.watch.series import observe, plain
 
 LONGEST_TITLE = 160
 """Characters of a title (or, without one, of the text) that travel to the watcher."""
@@ -98,4 +98,5 @@ def _observed(document: ScoredDocument) -> ObservedDocument:
         title=shown[:LONGEST_TITLE],
         source=document.source[:LONGEST_TITLE],
         signature=int(document.signature, 16),
+        topic=plain(document.topic),
     )

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from streams.errors import SnapshotError
 from streams.watch.evidence import Testimony
+from streams.watch.heights import Heights
 from streams.watch.lifecycle import Incident
+from streams.watch.memory import Remembered
 from streams.watch.slots import Slots
 from streams.watch.windows import Item
 
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest"
 
 
@@ -50,6 +52,8 @@ class Manifest(Struct):
     stories: list[tuple[int, int, int, int]]
     waiting: list[Item]
     witnesses: list[dict[int, Testimony]]
+    memory: list[tuple[int, int, list[Remembered]]]
+    height_days: tuple[int, int | None]
     incidents: list[tuple[int, Incident]]
     orphans: list[Incident]
 
@@ -78,6 +82,8 @@ def written(watcher: Watcher) -> bytes:
         stories=watcher.stories.entries(),
         waiting=watcher.waiting.all(),
         witnesses=[dict(sorted(window.items())) for window in watcher.witnesses.windows],
+        memory=watcher.memory.entries(),
+        height_days=(watcher.heights.day, watcher.heights.first_day),
         incidents=[(slot, incident) for (_, slot), incident in sorted(watcher.incidents.open.items(), key=_by_key)],
         orphans=watcher.incidents.orphans,
     )
@@ -86,6 +92,7 @@ def written(watcher: Watcher) -> bytes:
         "open_y": table.open_y[:top],
         "open_n": table.open_n[:top],
         "heard_ms": table.heard_ms[:top],
+        "heights": watcher.heights.table[:, :top],
     }
     for name, array in table.state.arrays().items():
         arrays[f"state_{name}"] = array[:, :top] if name.startswith("ring_") else array[:top]
@@ -126,6 +133,8 @@ def read_into(watcher: Watcher, data: bytes) -> None:
     watcher.stories.forgotten = manifest.forgotten
     watcher.waiting.add(manifest.waiting)
     watcher.witnesses.windows.extend(manifest.witnesses)
+    for entry in manifest.memory:
+        watcher.memory.put_back(*entry)
     _adopt(watcher, manifest)
 
 
@@ -143,6 +152,9 @@ def _fill_table(watcher: Watcher, manifest: Manifest, arrays: dict[str, NDArray[
         place = array[:, :top] if name.startswith("ring_") else array[:top]
         place[...] = arrays[f"state_{name}"]
     table.state.head = manifest.head
+    watcher.heights = Heights(len(table.open_y))
+    watcher.heights.table[:, :top] = arrays["heights"]
+    watcher.heights.day, watcher.heights.first_day = manifest.height_days
     for entry in manifest.stories:
         watcher.stories.put_back(*entry)
 

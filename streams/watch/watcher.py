@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from streams.alerting import Rule
 from streams.records import Alert, Observations
 from streams.settings import WatchSettings
-from streams.watch.alerts import Scene
 from streams.watch.baselines import accept_level, learn
-from streams.watch.evidence import Witnesses
+from streams.watch.evidence import Scene, Witnesses
 from streams.watch.folding import Stories
+from streams.watch.heights import Heights
 from streams.watch.incidents import Incidents, Moment
+from streams.watch.memory import Memory
 from streams.watch.rules import compiled
 from streams.watch.spikes import Floats, Tuning, Verdicts, cell_of, recent, rescore, score
-from streams.watch.table import DAY_MS, SeriesTable
+from streams.watch.table import DAY_MS, FIRST_CAPACITY, SeriesTable
 from streams.watch.windows import MINUTE_MS, Item, Sources, Waiting, window_start
 
 MOST_WAITING = 500_000
@@ -79,6 +80,8 @@ class Watcher:
         self.waiting = Waiting()
         self.stories = Stories()
         self.witnesses = Witnesses(self.tuning.ring_rows)
+        self.memory = Memory()
+        self.heights = Heights(FIRST_CAPACITY)
         self.incidents = Incidents(self.rules)
         self.open_ms: int | None = None
         self.mark_ms = 0
@@ -253,7 +256,8 @@ class Watcher:
         corrected: set[tuple[int, int]] = set()
         opened = self.open_ms
         assert opened is not None
-        slot_of, is_new = self.table.slot, self.stories.is_new
+        slot_of, is_new, due = self.table.slot, self.stories.is_new, self.memory.due.get
+        ringing = set(self.incidents.ringing()) if items else ()
         for item in items:
             event_ms = item.event_ms
             slot = slot_of(item.series)
@@ -273,6 +277,9 @@ class Watcher:
                     self.table.correct(slot, age, item.negative)
                     corrected.add((slot, age))
                 else:
+                    key = 2 * slot + item.negative
+                    if event_ms >= due(key, 0) and slot not in ringing:
+                        self.memory.hear(key, item)
                     slots.append(slot)
                     negative.append(item.negative)
                     times.append(event_ms)
@@ -301,6 +308,7 @@ class Watcher:
         if self._listener is not None:
             self._listener(ClosedWindow(start, len(table.slots), table.slots.names, y, n, verdicts.mu, verdicts.score))
         table.next_window()
+        self.heights.note(end, verdicts.score)
         self.witnesses.turn()
         self.stories.forget_before(end)
         self.rows += 1
@@ -324,10 +332,13 @@ class Watcher:
         if self.rows < self.tuning.rows_per_day:
             return []
         moment = Moment(start_ms, start_ms + self.size_ms, self.mark_ms, closed, late)
-        scene = Scene(self.witnesses, self.stories, self.watch.exemplars, self.release)
+        scene = Scene(self.witnesses, self.stories, self.memory, self.heights, self.watch.exemplars, self.release)
         return self.incidents.hear(self.table, index, verdicts, moment, scene)
 
     def _forget(self, end_ms: int) -> None:
         self.incidents.forget_before(end_ms - self.tuning.ring_rows * self.size_ms)
         if end_ms % DAY_MS == 0:
             self.table.forget_silent(end_ms, self.incidents.slots())
+            free = [slot for slot, name in enumerate(self.table.slots.names) if name is None]
+            self.memory.forget(free)
+            self.heights.forget(free)

@@ -192,7 +192,7 @@ class Books:
         account = self.accounts[source]
         account.reach(message.last)
         for series, index, p_negative, negative in message.items:
-            offset, event_ms, name, _, _, signature = message.documents[index]
+            offset, event_ms, name, _, _, signature, *_ = message.documents[index]
             if not message.first <= offset <= message.last:
                 self.report.find("miscounted", f"{source}@{offset} stands in a message of {message.first}..")
             if offset > mark:

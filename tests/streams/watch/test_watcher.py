@@ -180,7 +180,7 @@ def test_a_crisis_rings_before_its_window_closes_and_lives_to_its_end() -> None:
     assert [a.sequence for a in alerts] == list(range(len(alerts)))
     assert len({a.transition_id for a in alerts}) == len(alerts)
     fired = next(a for a in alerts if a.state == "firing")
-    assert fired.evidence["window_open"]
+    assert fired.evidence.window_open
     assert fired.starts_at == "2024-01-04T00:00:00Z"
     assert fired.observed >= 3
     assert fired.observed > fired.expected
