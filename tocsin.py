@@ -7,13 +7,15 @@ The command line: each verb reads its options and calls one function of ``stream
 from __future__ import annotations
 
 import enum
-import json
 import runpy
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
+
+import tocsin_models
+from tocsin_models import Config, Json, Release, settings
 
 app = typer.Typer(
     name="tocsin",
@@ -26,12 +28,12 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="Make or list the topics tocsin needs.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Look at dead letters, or send them through again.")
 ingest_app = typer.Typer(no_args_is_help=True, help="Feed documents into an input topic.")
-release_app = typer.Typer(no_args_is_help=True, help="List, check and choose model releases.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(ingest_app, name="ingest")
 watchlist_app = typer.Typer(no_args_is_help=True, help="Make a watch-list of entities.")
-app.add_typer(release_app, name="release")
+app.add_typer(tocsin_models.release_app, name="release")
+app.command()(tocsin_models.explain)
 app.add_typer(watchlist_app, name="watchlist")
 
 
@@ -47,34 +49,9 @@ class Precision(enum.StrEnum):
     fp16 = "fp16"
 
 
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file; default: tocsin.toml here, if any.")]
 Brokers = Annotated[str | None, typer.Option("--brokers", help="HOST:PORT,... (or TOCSIN_BROKERS).")]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups (or TOCSIN_PREFIX).")]
-Release = Annotated[str | None, typer.Option("--release", help="Alias, version or directory; default: the settings'.")]
-ReleaseName = Annotated[str, typer.Argument(help="An alias (champion, previous, candidate) or a version.")]
-Why = Annotated[str, typer.Option(help="Goes into the registry's history.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 InputFile = Annotated[Path, typer.Argument(help="JSONL file of documents; - reads standard input.")]
-
-
-def settings(config: Path | None, **overrides: Any) -> Any:
-    """The validated settings with this command line's overrides, and logging set up by them."""
-    from streams import logs
-    from streams.settings import load
-
-    loaded = load(config, **overrides)
-    logs.configure(loaded.log)
-    return loaded
-
-
-def shelf(config: Path | None) -> Any:
-    """The registry that the settings name, with the shipped release in it."""
-    from models.assembly import ensure_shipped
-    from models.registry import Registry
-
-    root = settings(config).scoring.registry
-    ensure_shipped(root)
-    return Registry(root)
 
 
 def leave(status: int) -> NoReturn:
@@ -291,58 +268,6 @@ def watchlist_import(
     imported = import_gazetteer(gazetteer, most=most)
     output.write_text(imported.to_toml(), encoding="utf-8")
     typer.echo(f"{len(imported.entities)} entities in {output}", err=True)
-
-
-@release_app.command("list")
-def release_list(config: Config = None, as_json: Json = False) -> None:
-    """List the releases of the registry and the aliases that point at them."""
-    registry = shelf(config)
-    aliases = registry.aliases()
-    if as_json:
-        typer.echo(json.dumps({"versions": registry.versions(), "aliases": aliases}, indent=2))
-        return
-    for version in registry.versions():
-        names = ", ".join(alias for alias, at in aliases.items() if at == version)
-        typer.echo(f"{version}\t{names}")
-
-
-@release_app.command("show")
-def release_show(release: ReleaseName = "champion", config: Config = None) -> None:
-    """Print a release's manifest as JSON: labels, files, figures, lineage."""
-    import msgspec
-
-    manifest = shelf(config).manifest(release)
-    typer.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
-
-
-@release_app.command("history")
-def release_history(config: Config = None) -> None:
-    """Print who moved which alias, when and why; a JSON line each, oldest first."""
-    for event in shelf(config).history():
-        typer.echo(json.dumps(event))
-
-
-@release_app.command("verify")
-def release_verify(release: ReleaseName = "champion", config: Config = None) -> None:
-    """Check every byte of a release and load it; exit 2 with the reason where it must not serve."""
-    from models.scorer import Scorer
-
-    registry = shelf(config)
-    version = registry.verify(release).version
-    scorer = Scorer.load(registry.resolve(release))
-    typer.echo(f"{version} is whole and loads ({scorer.precision} on {scorer.provider})")
-
-
-@release_app.command("promote")
-def release_promote(release: ReleaseName, config: Config = None, why: Why = "by hand") -> None:
-    """Make RELEASE the champion, after verifying it. Workers serve it from their next start."""
-    typer.echo(f"champion is {shelf(config).promote(release, reason=why)}")
-
-
-@release_app.command("rollback")
-def release_rollback(config: Config = None, why: Why = "by hand") -> None:
-    """Make the previous champion the champion again."""
-    typer.echo(f"champion is {shelf(config).rollback(reason=why)}")
 
 
 @app.command()

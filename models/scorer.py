@@ -237,6 +237,14 @@ class Scorer:
         batches = self.prepare(texts, spans if spans is not None else [()] * len(texts))
         return self.read(batches, [self.infer(batch) for batch in batches])
 
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """The code points that each token read of ``text`` stands for; an empty range for special ones."""
+        (encoding,) = self._encode([text[: self.max_tokens * CHARS_PER_TOKEN]], offsets=True)
+        offsets: list[tuple[int, int]] = encoding.offsets[: self.max_tokens]
+        if len(encoding.offsets) > self.max_tokens:
+            offsets[-1] = (0, 0)  # the closing token stands there
+        return offsets
+
     def _encode(self, texts: list[str], *, offsets: bool) -> list[Any]:
         encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
         try:

@@ -1,0 +1,113 @@
+"""The verbs about models: releases, and why one says what it says.
+
+A part of :mod:`tocsin`, which stays short enough to read in one sitting.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+release_app = typer.Typer(no_args_is_help=True, help="List, check and choose model releases.")
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; default: tocsin.toml here, if any.")]
+Release = Annotated[str | None, typer.Option("--release", help="Alias, version or directory; default: the settings'.")]
+ReleaseName = Annotated[str, typer.Argument(help="An alias (champion, previous, candidate) or a version.")]
+Why = Annotated[str, typer.Option(help="Goes into the registry's history.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def settings(config: Path | None, **overrides: Any) -> Any:
+    """The validated settings with this command line's overrides, and logging set up by them."""
+    from streams import logs
+    from streams.settings import load
+
+    loaded = load(config, **overrides)
+    logs.configure(loaded.log)
+    return loaded
+
+
+def shelf(config: Path | None) -> Any:
+    """The registry that the settings name, with the shipped release in it."""
+    from models.assembly import ensure_shipped
+    from models.registry import Registry
+
+    root = settings(config).scoring.registry
+    ensure_shipped(root)
+    return Registry(root)
+
+
+@release_app.command("list")
+def release_list(config: Config = None, as_json: Json = False) -> None:
+    """List the releases of the registry and the aliases that point at them."""
+    registry = shelf(config)
+    aliases = registry.aliases()
+    if as_json:
+        typer.echo(json.dumps({"versions": registry.versions(), "aliases": aliases}, indent=2))
+        return
+    for version in registry.versions():
+        names = ", ".join(alias for alias, at in aliases.items() if at == version)
+        typer.echo(f"{version}\t{names}")
+
+
+@release_app.command("show")
+def release_show(release: ReleaseName = "champion", config: Config = None) -> None:
+    """Print a release's manifest as JSON: labels, files, figures, lineage."""
+    import msgspec
+
+    manifest = shelf(config).manifest(release)
+    typer.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
+
+
+@release_app.command("history")
+def release_history(config: Config = None) -> None:
+    """Print who moved which alias, when and why; a JSON line each, oldest first."""
+    for event in shelf(config).history():
+        typer.echo(json.dumps(event))
+
+
+@release_app.command("verify")
+def release_verify(release: ReleaseName = "champion", config: Config = None) -> None:
+    """Check every byte of a release and load it; exit 2 with the reason where it must not serve."""
+    from models.scorer import Scorer
+
+    registry = shelf(config)
+    version = registry.verify(release).version
+    scorer = Scorer.load(registry.resolve(release))
+    typer.echo(f"{version} is whole and loads ({scorer.precision} on {scorer.provider})")
+
+
+@release_app.command("promote")
+def release_promote(release: ReleaseName, config: Config = None, why: Why = "by hand") -> None:
+    """Make RELEASE the champion, after verifying it. Workers serve it from their next start."""
+    typer.echo(f"champion is {shelf(config).promote(release, reason=why)}")
+
+
+@release_app.command("rollback")
+def release_rollback(config: Config = None, why: Why = "by hand") -> None:
+    """Make the previous champion the champion again."""
+    typer.echo(f"champion is {shelf(config).rollback(reason=why)}")
+
+
+def explain(
+    text: Annotated[str, typer.Argument(help="What to explain; - reads standard input.")],
+    entity: Annotated[str | None, typer.Option(help="A name in the text: explain the sentiment toward it.")] = None,
+    target: Annotated[
+        str, typer.Option(help="sentiment, negative, positive, a taxonomy (finance), or a label (finance:Earnings).")
+    ] = "sentiment",
+    as_json: Json = False,
+    config: Config = None,
+    release: Release = None,
+) -> None:
+    """Say which words made the release say what it says of TEXT.
+
+    Each word is left out in turn; its weight is by how much the log-odds of the answer fall without it.
+    """
+    from streams.offline.explain import run
+
+    given = sys.stdin.read() if text == "-" else text
+    raise typer.Exit(run(settings(config), given, entity, target, release, as_json=as_json))
