@@ -204,6 +204,8 @@ def step(incident: Incident, reading: Reading, policy: Policy) -> Transition | N
     if reading.score >= resolve_below(reading.threshold):
         _stay(incident, reading)
         return _revise(incident, reading)
+    if reading.end_ms <= incident.loud_end_ms:
+        return None  # it was loud within this window, whatever came of it at the close
     incident.quiet += 1
     patience = policy.quiet_ms * (FLAPPING_PATIENCE if incident.flapping else 1)
     if incident.quiet * (reading.end_ms - reading.start_ms) >= patience:
