@@ -27,14 +27,22 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="Make or list the topics tocsin needs.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Look at dead letters, or send them through again.")
+alerts_app = typer.Typer(no_args_is_help=True, help="Look back at alerts.")
 ingest_app = typer.Typer(no_args_is_help=True, help="Feed documents into an input topic.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(ingest_app, name="ingest")
 watchlist_app = typer.Typer(no_args_is_help=True, help="Make a watch-list of entities.")
 app.add_typer(tocsin_models.release_app, name="release")
 app.command()(tocsin_models.explain)
 app.add_typer(watchlist_app, name="watchlist")
+
+
+class Say(enum.StrEnum):
+    acknowledge = "acknowledge"
+    dismiss = "dismiss"
+    confirm = "confirm"
 
 
 class Role(enum.StrEnum):
@@ -109,6 +117,36 @@ def notify(config: Config = None, brokers: Brokers = None, prefix: Prefix = None
     from streams.notify.notifier import run
 
     leave(run(settings(config, brokers=brokers, prefix=prefix)))
+
+
+@app.command()
+def feedback(
+    alert_id: Annotated[str, typer.Argument(help="Its id, or the first six characters or more of it.")],
+    verdict: Annotated[Say, typer.Argument(help="acknowledge: I am on it. dismiss: false alarm. confirm: it is true.")],
+    by: Annotated[str | None, typer.Option(help="Who says so; default: who is logged in.")] = None,
+    note: Annotated[str, typer.Option(help="Why; kept with the word.")] = "",
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Say what you think of an alert.
+
+    What is acknowledged is not repeated until it is over; what is dismissed is over at once and counts as false.
+    """
+    from streams.operate.verdicts import say
+
+    word = say(settings(config, brokers=brokers, prefix=prefix), alert_id, verdict.value, by, note)
+    typer.echo(f"{word.verdict} {word.alert_id} by {word.by}")
+
+
+@alerts_app.command("precision")
+def alerts_precision(
+    as_json: Json = False, config: Config = None, brokers: Brokers = None, prefix: Prefix = None
+) -> None:
+    """Tell, rule by rule, how many alerts rang and how many of those that people judged were right."""
+    from streams.operate.verdicts import precision
+
+    leave(precision(settings(config, brokers=brokers, prefix=prefix), as_json))
 
 
 @app.command()

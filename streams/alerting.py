@@ -18,6 +18,10 @@ OWN_LABELS = frozenset({"alertname", "entity", "instance", "rule", "series", "se
 """Labels that tocsin gives to alerts itself."""
 
 
+NO_DATA = "no-data"
+"""The rule of alerts about a stream that fell silent."""
+
+
 class Rule(Section):
     """One alarm rule. A changed rule gets a new version; incidents of the old one end as `rule_changed`."""
 
@@ -33,6 +37,13 @@ class Rule(Section):
     cooldown_hours: float = Field(12, ge=0, le=168, description="then only clearly stronger evidence rings again")
     level_shift_hours: float = Field(24, ge=2, le=168, description="what is loud for so long is the new normal")
     labels: dict[str, str] = Field(default_factory=dict, description="constant labels for routing, such as team")
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, value: str) -> str:
+        if value == NO_DATA:
+            raise ValueError(f"{NO_DATA!r} is the rule of streams that fall silent; take another name")
+        return value
 
     @field_validator("series", "ignore")
     @classmethod

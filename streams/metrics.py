@@ -45,6 +45,7 @@ class Metrics:
     snapshots: Counter
     alerts: Counter
     notifications: Counter
+    alert_feedback: Counter
     outbox_pending: Gauge
     outbox_oldest_seconds: Gauge
     release: Info
@@ -87,6 +88,7 @@ class Metrics:
             snapshots=counter("snapshots", "Snapshots of the watch state."),
             alerts=counter("alerts", "Alert transitions.", "state", "severity"),
             notifications=counter("notifications", "Deliveries to a sink.", "sink", "outcome"),
+            alert_feedback=counter("alert_feedback", "What people said of alerts.", "verdict"),
             outbox_pending=gauge("outbox_pending", "Deliveries waiting in the outbox.", "sink"),
             outbox_oldest_seconds=gauge("outbox_oldest_seconds", "Age of the oldest waiting delivery.", "sink"),
             release=Info("tocsin_release", "The release that scores, its provider and precision.", registry=registry),

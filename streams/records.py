@@ -241,7 +241,8 @@ class Alert(Struct, frozen=True):
     this message. Neither depends on the release or the wall clock. ``score`` is -log10 of the calibrated
     tail probability, ``threshold`` what the budget asks of it; ``observed`` and ``expected`` count
     negative stories in ``window``. ``rang`` is how often the incident began to ring so far; ``flapping`` says
-    that it came and went too often within a day to be told of each time.
+    that it came and went too often within a day to be told of each time. The notifier adds ``drivers``, the series
+    for which this one speaks, and ``acknowledged_by``.
     """
 
     alert_id: str
@@ -271,7 +272,32 @@ class Alert(Struct, frozen=True):
     labels: dict[str, str] = {}
     flapping: bool = False
     rang: int = 1
+    drivers: tuple[str, ...] = ()
+    acknowledged_by: str = ""
     v: int = 1
+
+
+Verdict = Literal["acknowledge", "dismiss", "confirm"]
+
+
+class AlertFeedback(Struct, frozen=True, tag_field="kind", tag="alert"):
+    """Topic ``<prefix>.feedback.v1``, keyed by ``<alert_id>:<acknowledge or verdict>``: a person's word on an alert.
+
+    Acknowledged: somebody is on it, tell no more of it until it is over. Dismissed: it was a false alarm and is over.
+    Confirmed: it was right. Of dismissals and confirmations the last counts.
+    """
+
+    alert_id: str
+    verdict: Verdict
+    by: str
+    note: str
+    at_ms: int
+    v: int = 1
+
+    @property
+    def key(self) -> bytes:
+        """Its key in the compacted topic: an acknowledgement does not push out a verdict."""
+        return f"{self.alert_id}:{'acknowledge' if self.verdict == 'acknowledge' else 'verdict'}".encode()
 
 
 def encode(record: Struct) -> bytes:

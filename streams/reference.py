@@ -19,10 +19,15 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.records import Alert, Observations, ScoredDocument
+from streams.records import Alert, AlertFeedback, Observations, ScoredDocument
 from streams.settings import Settings
 
-MESSAGES = {"scored.v1": ScoredDocument, "observations.v1": Observations, "alerts.v1": Alert}
+MESSAGES = {
+    "scored.v1": ScoredDocument,
+    "observations.v1": Observations,
+    "alerts.v1": Alert,
+    "feedback.v1": AlertFeedback,
+}
 """Strict messages by the part of their topic's name after the prefix."""
 
 INTRODUCTION = """\

@@ -1,4 +1,5 @@
-"""The alerts topic, read from where the outbox says: every partition, by one consumer, without a group's say.
+"""Alerts and what people say of them, read from where the outbox says: every partition, by one consumer, without
+a group's say.
 
 The group ``<prefix>-notify`` only carries an offset below which everything has been delivered, so that its
 lag shows what is still owed, and so that a notifier whose outbox was lost starts there and owes nothing.
@@ -7,7 +8,6 @@ lag shows what is still owed, and so that a notifier whose outbox was lost start
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -19,27 +19,39 @@ from streams.notify import wording
 from streams.notify.outbox import Arrival
 from streams.operate.admin import admin_client
 from streams.operate.client import broker_errors, kafka_python_options
-from streams.records import Alert
+from streams.records import Alert, AlertFeedback
 from streams.settings import Settings
 
 POLL_MS = 500
 LONGEST_ALERT_BYTES = 1_048_576
+LONGEST_FEEDBACK_BYTES = 65_536
 CLOSE_MS = 5_000
 
 log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
+class Word:
+    """What a person said, as it stood in the feedback topic."""
+
+    feedback: AlertFeedback
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class Mail:
-    """What one poll brought: alerts in order, the next offset of each partition read, and what was unreadable."""
+    """What one poll brought: alerts and words in order, by topic the next offset of each partition read, and how
+    much of each could not be read."""
 
     arrivals: tuple[Arrival, ...]
-    next_offsets: dict[int, int]
-    unreadable: int
+    words: tuple[Word, ...]
+    next_offsets: dict[str, dict[int, int]]
+    unreadable: dict[str, int]
 
 
 class Inbox:
-    """A consumer of the alerts topic. Its methods block, and are called one at a time.
+    """A consumer of the alerts and the feedback topic. Its methods block, and are called one at a time.
 
     Raises:
         TopicsError: the alerts topic does not exist.
@@ -48,11 +60,21 @@ class Inbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.prefix = settings.prefix
-        self.topic = settings.topics.alerts
+        self.alerts, self.feedback = settings.topics.alerts, settings.topics.feedback
         with admin_client(settings, "looking at the cluster") as client:
             self.cluster: str = client.describe_cluster()["cluster_id"] or "unnamed"
-            self._partitions = self._count(client.describe_topics())
+            found = {
+                topic["name"]: len(topic["partitions"])
+                for topic in client.describe_topics()
+                if topic["name"] in (self.alerts, self.feedback) and topic["error_code"] == 0
+            }
+        if self.alerts not in found:
+            raise TopicsError(
+                f"there is no topic {self.alerts} on {', '.join(settings.brokers)}; run `tocsin topics create`"
+            )
+        if self.feedback not in found:
+            log.warning("no feedback topic: nobody can acknowledge; run `tocsin topics create`", topic=self.feedback)
+        self._partitions = found
         with broker_errors(settings, "reading alerts"):
             self._consumer = KafkaConsumer(
                 **kafka_python_options(settings, "notify"),
@@ -61,52 +83,62 @@ class Inbox:
                 auto_offset_reset="earliest",
                 max_poll_records=200,
             )
-        self._committed: dict[int, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
 
-    def start(self, known: dict[int, int]) -> None:
-        """Begin at the ``known`` offsets; where one is missing, at the group's, else at the beginning."""
+    @property
+    def topics(self) -> list[str]:
+        """The topics that are read."""
+        return list(self._partitions)
+
+    def start(self, known: dict[str, dict[int, int]]) -> None:
+        """Begin at the ``known`` offsets by topic; where one is missing, at the group's, else at the beginning."""
         with broker_errors(self._settings, "finding the place in the alerts topic"):
-            partitions = [TopicPartition(self.topic, number) for number in range(self._partitions)]
+            partitions = self._places()
             self._consumer.assign(partitions)
             begins = self._consumer.beginning_offsets(partitions)
             ends = self._consumer.end_offsets(partitions)
             for tp in partitions:
-                at = known.get(tp.partition)
+                at = known.get(tp.topic, {}).get(tp.partition)
                 if at is None:
                     at = self._consumer.committed(tp)
                 if at is not None and at > ends[tp]:
-                    log.warning("alerts topic ends before the outbox, reading it anew", partition=tp.partition)
+                    log.warning("topic ends before the outbox, reading it anew", topic=tp.topic, partition=tp.partition)
                     at = None
                 self._consumer.seek(tp, begins[tp] if at is None else max(at, begins[tp]))
 
     def poll(self) -> Mail:
-        """Wait a moment for alerts. What cannot be read is logged by its place, counted and passed over."""
+        """Wait a moment for mail. What cannot be read is logged by its place, counted and passed over."""
         with broker_errors(self._settings, "reading alerts"):
             polled = self._consumer.poll(timeout_ms=POLL_MS)
         arrivals: list[Arrival] = []
-        next_offsets: dict[int, int] = {}
-        unreadable = 0
+        words: list[Word] = []
+        next_offsets: dict[str, dict[int, int]] = {}
+        unreadable: dict[str, int] = {}
         for tp, records in polled.items():
             for record in records:
-                next_offsets[tp.partition] = record.offset + 1
+                next_offsets.setdefault(tp.topic, {})[tp.partition] = record.offset + 1
                 if record.value is None:
                     continue
-                alert = read_alert(record.value)
-                if alert is None:
-                    unreadable += 1
-                    log.error(
-                        "unreadable alert passed over", topic=self.topic, partition=tp.partition, at=record.offset
-                    )
-                else:
+                if tp.topic == self.alerts and (alert := read_alert(record.value)) is not None:
                     arrivals.append(Arrival(alert, tp.partition, record.offset))
-        return Mail(tuple(arrivals), next_offsets, unreadable)
+                elif tp.topic == self.feedback and (feedback := read_feedback(record.value)) is not None:
+                    words.append(Word(feedback, tp.partition, record.offset))
+                elif tp.topic == self.alerts or not is_feedback(record.value):
+                    unreadable[tp.topic] = unreadable.get(tp.topic, 0) + 1
+                    log.error("unreadable, passed over", topic=tp.topic, partition=tp.partition, at=record.offset)
+        return Mail(tuple(arrivals), tuple(words), next_offsets, unreadable)
 
-    def settle(self, delivered_below: dict[int, int]) -> None:
+    def settle(self, delivered_below: dict[str, dict[int, int]]) -> None:
         """Let the group's offsets follow; a broker that is away gets them later."""
-        fresh = {number: at for number, at in delivered_below.items() if self._committed.get(number) != at}
+        fresh = {
+            TopicPartition(topic, number): at
+            for topic, offsets in delivered_below.items()
+            for number, at in offsets.items()
+            if self._committed.get(TopicPartition(topic, number)) != at
+        }
         if not fresh:
             return
-        offsets = {TopicPartition(self.topic, number): OffsetAndMetadata(at, "", -1) for number, at in fresh.items()}
+        offsets = {tp: OffsetAndMetadata(at, "", -1) for tp, at in fresh.items()}
         try:
             self._consumer.commit(offsets, timeout_ms=CLOSE_MS)
         except KafkaError as exc:
@@ -118,28 +150,46 @@ class Inbox:
         """Whether the broker answers.
 
         Raises:
-            BrokerError: the topic has more partitions than at the start; a restart reads them all.
+            BrokerError: a topic has more partitions than at the start; a restart reads them all.
         """
-        partitions = [TopicPartition(self.topic, number) for number in range(self._partitions)]
         try:
-            self._consumer.end_offsets(partitions, timeout_ms=CLOSE_MS)
-            now = self._consumer.partitions_for_topic(self.topic) or set()
+            self._consumer.end_offsets(self._places(), timeout_ms=CLOSE_MS)
+            now = {topic: len(self._consumer.partitions_for_topic(topic) or ()) for topic in self._partitions}
         except KafkaError:
             return False
-        if len(now) > self._partitions:
-            raise BrokerError(f"{self.topic} has grown from {self._partitions} to {len(now)} partitions; restarting")
+        for topic, count in self._partitions.items():
+            if now[topic] > count:
+                raise BrokerError(f"{topic} has grown from {count} to {now[topic]} partitions; restarting")
         return True
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 
-    def _count(self, topics: list[dict[str, Any]]) -> int:
-        for topic in topics:
-            if topic["name"] == self.topic and topic["error_code"] == 0:
-                return len(topic["partitions"])
-        raise TopicsError(
-            f"there is no topic {self.topic} on {', '.join(self._settings.brokers)}; run `tocsin topics create`"
-        )
+    def _places(self) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for topic, count in self._partitions.items() for number in range(count)]
+
+
+def read_feedback(value: bytes) -> AlertFeedback | None:
+    """What is said of an alert in ``value``; ``None`` where it is about something else, or nothing."""
+    if len(value) > LONGEST_FEEDBACK_BYTES:
+        return None
+    try:
+        return msgspec.json.decode(value, type=AlertFeedback)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_feedback(value: bytes) -> bool:
+    """Whether ``value`` is feedback of some other kind, such as on a document, which is not for the notifier."""
+    try:
+        kind = msgspec.json.decode(value, type=_OtherFeedback).kind
+    except (ValueError, RecursionError):
+        return False
+    return kind not in ("", "alert")
+
+
+class _OtherFeedback(msgspec.Struct):
+    kind: str = ""
 
 
 def read_alert(value: bytes) -> Alert | None:

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp.web import AppRunner
@@ -19,12 +20,14 @@ from prometheus_client import CollectorRegistry
 
 from streams import logs
 from streams.errors import EXIT_RESTART, BrokerError, SettingsError
+from streams.intake import WatchList
 from streams.metrics import Metrics
 from streams.notify.courier import Courier, remind
-from streams.notify.inbox import Inbox
-from streams.notify.outbox import Outbox
-from streams.notify.routing import Route, channels_for
-from streams.notify.sinks import Alertmanager, session, sinks
+from streams.notify.desk import Desk, Known
+from streams.notify.inbox import Inbox, Mail
+from streams.notify.outbox import Arrival, Outbox
+from streams.notify.routing import Route
+from streams.notify.sinks import Alertmanager, Sink, session, sinks
 from streams.settings import Settings
 from streams.web import Health, serve
 
@@ -86,47 +89,54 @@ async def notify(settings: Settings, stopping: asyncio.Event, metrics: Metrics, 
             try:
                 if not outbox.belongs_to(inbox.cluster, forget_all=settings.kafka.embedded):
                     log.warning("the outbox was another cluster's, reading this one's alerts from the beginning")
-                await asyncio.to_thread(inbox.start, outbox.offsets(inbox.topic))
+                await asyncio.to_thread(inbox.start, {topic: outbox.offsets(topic) for topic in inbox.topics})
                 couriers = [Courier(sink, outbox, metrics, _now_ms) for sink in found]
                 reminders = [
                     remind(sink, outbox, _now_ms, settings.notify.resend_seconds, stopping)
                     for sink in found
                     if isinstance(sink, Alertmanager)
                 ]
-                routes = [Route(sink.name, sink.only) for sink in found]
-                reader = _read(inbox, outbox, couriers, metrics, health, stopping, routes)
+                desk = _desk(settings, found, outbox)
+                reader = _read(inbox, outbox, desk, couriers, metrics, health, stopping)
                 await _together([reader, *(courier.run() for courier in couriers), *reminders], couriers, stopping)
-                await asyncio.to_thread(inbox.settle, outbox.delivered_below(inbox.topic))
+                await asyncio.to_thread(inbox.settle, _delivered(inbox, outbox))
             finally:
                 await asyncio.to_thread(inbox.close)
         finally:
             outbox.close()
 
 
+def _desk(settings: Settings, found: Sequence[Sink], outbox: Outbox) -> Desk:
+    """The desk with what the outbox kept of it."""
+    watchlist = WatchList.load(settings.intake.watchlist)
+    ancestors = {entity: watchlist.parents(entity) for entity in watchlist.entities}
+    desk = Desk([Route(sink.name, sink.only) for sink in found], settings.prefix, ancestors)
+    desk.recall([Known(alert, told) for alert, told in outbox.unresolved()], outbox.said())
+    return desk
+
+
 async def _read(
     inbox: Inbox,
     outbox: Outbox,
+    desk: Desk,
     couriers: list[Courier],
     metrics: Metrics,
     health: Health,
     stopping: asyncio.Event,
-    routes: Sequence[Route],
 ) -> None:
-    """Alerts into the outbox; between polls, the housekeeping that must not run beside them."""
+    """Mail over the desk into the outbox; between polls, the housekeeping that must not run beside them."""
     settled = checked = pruned = time.monotonic() - PRUNE_SECONDS
     while not stopping.is_set():
         mail = await asyncio.to_thread(inbox.poll)
         now = time.monotonic()
         if mail.next_offsets:
-            arrivals = [(arrival, channels_for(arrival.alert, routes, inbox.prefix)) for arrival in mail.arrivals]
-            new = outbox.store(inbox.topic, arrivals, mail.next_offsets, _now_ms())
-            metrics.records_in.labels(inbox.topic).inc(len(mail.arrivals) + mail.unreadable)
-            log.debug("alerts taken in", read=len(mail.arrivals), new=new)
+            new = _take_in(mail, inbox, outbox, desk, metrics)
+            log.debug("mail taken in", alerts=len(mail.arrivals), words=len(mail.words), new=new)
             for courier in couriers:
                 courier.wake()
         if now - settled >= SETTLE_SECONDS:
             settled = now
-            await asyncio.to_thread(inbox.settle, outbox.delivered_below(inbox.topic))
+            await asyncio.to_thread(inbox.settle, _delivered(inbox, outbox))
             for courier in couriers:
                 courier.report()
         if now - checked >= CHECK_SECONDS:
@@ -136,6 +146,42 @@ async def _read(
             pruned = now
             outbox.prune(_now_ms())
         health.beat()
+
+
+def _take_in(mail: Mail, inbox: Inbox, outbox: Outbox, desk: Desk, metrics: Metrics) -> int:
+    """Put what the desk decides into the outbox, with the offsets it was read at; how many messages were new."""
+    new = 0
+    if inbox.alerts in mail.next_offsets:
+        arrivals: list[tuple[Arrival, Sequence[str]]] = []
+        released: list[tuple[str, str]] = []
+        taken: set[str] = set()
+        for arrival in mail.arrivals:
+            if arrival.alert.transition_id in taken or outbox.knows(arrival.alert.transition_id):
+                continue
+            taken.add(arrival.alert.transition_id)
+            decision = desk.take(arrival.alert)
+            arrivals.append((replace(arrival, alert=decision.alert), decision.channels))
+            released += decision.released
+        new += outbox.store(inbox.alerts, arrivals, mail.next_offsets[inbox.alerts], _now_ms(), released=released)
+    if inbox.feedback in mail.next_offsets:
+        arrivals, released = [], []
+        for word in mail.words:
+            said = desk.hear(word.feedback)
+            metrics.alert_feedback.labels(word.feedback.verdict).inc()
+            if said is not None:
+                arrivals.append((Arrival(said.alert, word.partition, word.offset), said.channels))
+                released += said.released
+        words = [word.feedback for word in mail.words]
+        offsets = mail.next_offsets[inbox.feedback]
+        new += outbox.store(inbox.feedback, arrivals, offsets, _now_ms(), released=released, said=words)
+    read = {inbox.alerts: len(mail.arrivals), inbox.feedback: len(mail.words)}
+    for topic in mail.next_offsets:
+        metrics.records_in.labels(topic).inc(read[topic] + mail.unreadable.get(topic, 0))
+    return new
+
+
+def _delivered(inbox: Inbox, outbox: Outbox) -> dict[str, dict[int, int]]:
+    return {topic: outbox.delivered_below(topic) for topic in inbox.topics}
 
 
 def _hold_broker(health: Health, answers: bool) -> None:

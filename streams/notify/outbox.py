@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from streams.errors import SettingsError
-from streams.records import Alert, encode
+from streams.records import Alert, AlertFeedback, encode
 
 KEPT_MS = 30 * 24 * 3600 * 1000
 """How long a delivered transition is remembered, so that its repeat in the topic is not sent again."""
@@ -37,8 +37,12 @@ CREATE INDEX IF NOT EXISTS owed ON deliveries (channel, alert_id, due_ms);
 CREATE TABLE IF NOT EXISTS incidents (
     alert_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, resolved_ms INTEGER, alert BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS aged ON transitions (stored_ms);
+CREATE TABLE IF NOT EXISTS told (alert_id TEXT NOT NULL REFERENCES incidents ON DELETE CASCADE, channel TEXT NOT NULL,
+    PRIMARY KEY (alert_id, channel)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS feedback (alert_id TEXT NOT NULL, verdict TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    word BLOB NOT NULL, PRIMARY KEY (alert_id, verdict)) WITHOUT ROWID;
 """
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Outbox:
             self._db.execute("UPDATE facts SET value = ? WHERE name = 'cluster'", (cluster,))
             self._db.execute("DELETE FROM offsets")
             if forget_all:
-                for table in ("deliveries", "transitions", "incidents"):
+                for table in ("deliveries", "transitions", "told", "incidents", "feedback"):
                     self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
         return False
 
@@ -114,20 +118,36 @@ class Outbox:
         arrivals: Iterable[tuple[Arrival, Sequence[str]]],
         next_offsets: dict[int, int],
         now_ms: int,
+        *,
+        released: Iterable[tuple[str, str]] = (),
+        said: Iterable[AlertFeedback] = (),
     ) -> int:
         """Take in a batch and its offsets in one transaction; returns how many transitions were new.
 
-        Each arrival comes with the channels it is for. A transition that is known already is ignored.
+        Each arrival comes with the channels it is for. A transition that is known already is ignored. Of each
+        incident in ``released`` the last transition is for the channel beside it, too; ``said`` is kept.
         """
         new = 0
         with self._transaction():
             for arrival, channels in arrivals:
                 new += self._insert(topic, arrival, channels, now_ms)
+            for alert_id, channel in released:
+                self._release(alert_id, channel, now_ms)
+            self._db.executemany(
+                "INSERT INTO feedback VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, "
+                "word = excluded.word",
+                [(word.alert_id, word.verdict, word.at_ms, encode(word)) for word in said],
+            )
             self._db.executemany(
                 "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
                 [(topic, partition, offset) for partition, offset in next_offsets.items()],
             )
         return new
+
+    def knows(self, transition_id: str) -> bool:
+        """Whether this transition was taken in before."""
+        row = self._db.execute("SELECT 1 FROM transitions WHERE transition_id = ?", (transition_id,)).fetchone()
+        return row is not None
 
     def due(self, channel: str, now_ms: int) -> Delivery | None:
         """The oldest delivery that may be tried now. All that wait of one incident are due at one time, so its
@@ -184,11 +204,25 @@ class Outbox:
     def standing(self, channel: str, resolved_since_ms: int) -> Iterator[Alert]:
         """Incidents that fire, or were resolved since then, and of which ``channel`` awaits no delivery."""
         rows = self._db.execute(
-            "SELECT alert FROM incidents i WHERE (resolved_ms IS NULL OR resolved_ms >= ?) AND NOT EXISTS ("
-            "  SELECT 1 FROM deliveries d WHERE d.channel = ? AND d.alert_id = i.alert_id)",
+            "SELECT alert FROM incidents i JOIN told USING (alert_id) WHERE channel = ?2 AND "
+            "(resolved_ms IS NULL OR resolved_ms >= ?1) AND NOT EXISTS ("
+            "  SELECT 1 FROM deliveries d WHERE d.channel = ?2 AND d.alert_id = i.alert_id)",
             (resolved_since_ms, channel),
         )
         return (_decode(alert) for (alert,) in rows)
+
+    def unresolved(self) -> list[tuple[Alert, set[str]]]:
+        """Every incident that is not over, with the channels that were told of it."""
+        rows = self._db.execute(
+            "SELECT alert, group_concat(channel, char(0)) FROM incidents LEFT JOIN told USING (alert_id) "
+            "WHERE resolved_ms IS NULL GROUP BY alert_id ORDER BY alert_id"
+        )
+        return [(_decode(alert), set(told.split("\0")) if told else set()) for alert, told in rows]
+
+    def said(self) -> list[AlertFeedback]:
+        """What people said, oldest first."""
+        rows = self._db.execute("SELECT word FROM feedback ORDER BY at_ms, alert_id, verdict")
+        return [msgspec.json.decode(word, type=AlertFeedback) for (word,) in rows]
 
     def keep_only(self, channels: Sequence[str]) -> int:
         """Drop deliveries to sinks that the settings no longer name; returns how many were waiting."""
@@ -204,6 +238,7 @@ class Outbox:
                 (now_ms - KEPT_MS,),
             )
             self._db.execute("DELETE FROM incidents WHERE resolved_ms < ?", (now_ms - KEPT_MS,))
+            self._db.execute("DELETE FROM feedback WHERE at_ms < ?", (now_ms - KEPT_MS,))
 
     def _insert(self, topic: str, arrival: Arrival, channels: Sequence[str], now_ms: int) -> int:
         alert, encoded = arrival.alert, encode(arrival.alert)
@@ -223,18 +258,31 @@ class Outbox:
         ).fetchone()
         if row is None:
             return 0
-        self._db.executemany(
-            "INSERT INTO deliveries (channel, number, alert_id, due_ms) VALUES (?1, ?2, ?3, "
-            "coalesce((SELECT max(due_ms) FROM deliveries WHERE channel = ?1 AND alert_id = ?3), ?4))",
-            [(channel, row[0], alert.alert_id, now_ms) for channel in channels],
-        )
-        if channels:
+        self._deliver(row[0], alert.alert_id, channels, now_ms)
+        if alert.state != "pending" and alert.reason != "lapsed":
             self._db.execute(
                 "INSERT INTO incidents VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence, "
                 "resolved_ms = excluded.resolved_ms, alert = excluded.alert WHERE excluded.sequence >= sequence",
                 (alert.alert_id, alert.sequence, now_ms if alert.state == "resolved" else None, encoded),
             )
+            self._note_told(alert.alert_id, channels)
         return 1
+
+    def _release(self, alert_id: str, channel: str, now_ms: int) -> None:
+        row = self._db.execute("SELECT max(number) FROM transitions WHERE alert_id = ?", (alert_id,)).fetchone()
+        if row[0] is not None:
+            self._deliver(row[0], alert_id, [channel], now_ms)
+            self._note_told(alert_id, [channel])
+
+    def _deliver(self, number: int, alert_id: str, channels: Sequence[str], now_ms: int) -> None:
+        self._db.executemany(
+            "INSERT INTO deliveries (channel, number, alert_id, due_ms) VALUES (?1, ?2, ?3, "
+            "coalesce((SELECT max(due_ms) FROM deliveries WHERE channel = ?1 AND alert_id = ?3), ?4))",
+            [(channel, number, alert_id, now_ms) for channel in channels],
+        )
+
+    def _note_told(self, alert_id: str, channels: Sequence[str]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", [(alert_id, channel) for channel in channels])
 
     def _fact(self, name: str, value: str) -> str:
         """The stored fact ``name``; ``value`` becomes it where there is none."""

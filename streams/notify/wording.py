@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from streams.operate.terminal import harmless
-from streams.records import Alert, Exemplar
+from streams.records import Alert, Evidence, Exemplar
+from streams.watch.evidence import LONGEST_CHANCE
+from streams.watch.words import rarity
 
 Status = Literal["firing", "resolved"]
 
@@ -82,15 +84,43 @@ def annotate(alert: Alert, runbook_url: str = "") -> dict[str, str]:
         "window": f"{alert.window.start}/{alert.window.end}",
         "release": alert.release,
         "reason": alert.reason,
+        "flapping": "true" if alert.flapping else "",
+        "drivers": ", ".join(harmless(series, LABEL_CHARS) for series in alert.drivers),
+        "acknowledged_by": alert.acknowledged_by,
+        **_evidence(alert.evidence),
         "exemplars": "; ".join(exemplar(item) for item in alert.exemplars),
         "runbook_url": runbook_url,
     }
     return {name: shown for name, value in found.items() if (shown := harmless(value, ANNOTATION_CHARS))}
 
 
+def _evidence(evidence: Evidence) -> dict[str, str]:
+    """What speaks for it, by name; what is not known is left out."""
+    named = {
+        kind: ", ".join(f"{harmless(one.name, 60)} ({one.observed:.0f})" for one in found)
+        for kind, found in (("sources", evidence.sources), ("topics", evidence.topics))
+    }
+    known = evidence.expected_high > 0 or evidence.chance_days > 0
+    return {
+        **named,
+        "terms": ", ".join(term.term for term in evidence.terms),
+        "usually": f"{evidence.expected_low} to {evidence.expected_high}" if known else "",
+        "by_chance_once_in": _days(evidence.chance_days) if known else "",
+        "rarity": rarity(evidence),
+    }
+
+
+def _days(days: float) -> str:
+    if days >= 365.25:
+        return f"{days / 365.25:.0f} years" if days < LONGEST_CHANCE else "more than a century"
+    return f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+
+
 def headline(alert: Alert) -> str:
     """One sentence that says what is going on, where."""
     where = harmless(alert.series, LABEL_CHARS)
+    if alert.reason == "dismissed":
+        return f"Dismissed as a false alarm: {where}"
     if alert.state == "resolved":
         return f"Negative opinion on {where} is back to normal"
     return f"Negative opinion on {where}: {_figure(alert.observed)} stories, {_figure(alert.expected)} expected"

@@ -216,7 +216,8 @@ def step(incident: Incident, reading: Reading, policy: Policy) -> Transition | N
 
 
 def bury(incident: Incident, mark_ms: int, reason: Reason) -> Transition:
-    """End an incident from outside: its rule was changed or taken away."""
+    """End an incident from outside: its rule was changed or taken away. A pending one lapses: nobody heard of it."""
+    reason = "lapsed" if incident.state == "pending" else reason
     incident.state = "resolved"
     incident.sequence += 1
     incident.rearm_ms = mark_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,12 +16,13 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from pydantic import SecretStr
 
 from streams.alerting import WebhookSettings
-from streams.errors import SettingsError, TopicsError
+from streams.errors import InputError, SettingsError, TopicsError
 from streams.metrics import Metrics
 from streams.notify.notifier import notify
 from streams.operate.admin import create_topics
 from streams.operate.client import kafka_python_options
 from streams.operate.embedded import EmbeddedBroker, on_embedded
+from streams.operate.verdicts import precision, say
 from streams.records import Alert, encode
 from streams.settings import NotifySettings, Settings
 from streams.web import Health
@@ -90,6 +92,42 @@ async def test_the_group_s_lag_shows_what_is_owed(
         await server.until(2)
     assert committed(settings) == 1
     assert server.transitions() == ["a1-1", "a1-1"]
+
+
+async def test_people_have_the_last_word(settings: Settings, server: Server, metrics: Metrics, alert: Make) -> None:
+    """Acknowledged: silence until it ends. Dismissed: over at once, also for a notifier that starts later."""
+    first, second = alert(alert_id="a" * 32), alert(alert_id="b" * 32, series="entity:contoso")
+    publish(settings, encode(first), encode(second))
+    async with notifying(settings, metrics):
+        await server.until(2)
+        await asyncio.to_thread(say, settings, "a" * 32, "acknowledge", "ann")
+        await asyncio.to_thread(say, settings, "bbbbbb", "dismiss", "bob", "a test of ours")
+        await server.until(4)
+        publish(settings, encode(alert(alert_id="a" * 32, sequence=2, reason="stronger")))
+        publish(settings, encode(alert(alert_id="b" * 32, sequence=2, reason="stronger", series="entity:contoso")))
+    said = {request.json["alerts"][0]["annotations"]["reason"]: request.json for request in server.requests[2:]}
+    assert said["acknowledged"]["status"] == "firing"
+    assert said["acknowledged"]["commonAnnotations"]["acknowledged_by"] == "ann"
+    assert said["dismissed"]["status"] == "resolved"
+    async with notifying(settings, Metrics.bind(type(metrics.registry)())):
+        publish(settings, encode(alert(alert_id="a" * 32, sequence=3, state="resolved")))
+        publish(settings, encode(alert(alert_id="b" * 32, sequence=3, state="resolved", series="entity:contoso")))
+        await server.until(5)
+    assert len(server.requests) == 5
+    assert server.requests[4].json["commonAnnotations"]["alert_id"] == "a" * 32
+
+
+async def test_a_verdict_counts_in_the_precision(
+    settings: Settings, alert: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(settings, *(encode(alert(alert_id=letter * 32)) for letter in "abc"))
+    for letter, verdict in (("a", "confirm"), ("b", "confirm"), ("b", "dismiss"), ("c", "acknowledge")):
+        await asyncio.to_thread(say, settings, letter * 32, verdict)  # type: ignore[arg-type]
+    assert await asyncio.to_thread(precision, settings, True) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["rang"], row["confirmed"], row["dismissed"], row["precision"]) == (3, 1, 1, 0.5)
+    with pytest.raises(InputError, match="no alert with an id"):
+        await asyncio.to_thread(say, settings, "zzzzzz", "confirm")
 
 
 def committed(settings: Settings) -> int:
