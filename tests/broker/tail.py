@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
+STUCK_SECONDS = 20.0
+"""A client that knows of records and brings none for so long is not waited for any more."""
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -16,12 +19,48 @@ Place = tuple[str, int]
 class Tail:
     """Every partition of some topics from their beginning; remembers how far it has read.
 
-    A broker that is away is not an error here: the read ends early and the next one goes on.
+    A broker that is away is not an error here: the read ends early and the next one goes on. So does one whose
+    client got stuck, as kafka-python's now and then does when a broker comes back: another takes its place.
     """
 
     def __init__(self, servers: str, topics: Sequence[str]) -> None:
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=servers,
+        self._servers = servers
+        self._topics = tuple(topics)
+        self._read_to: dict[TopicPartition, int] = {}
+        self._consumer: Any = self._connect()
+
+    def __enter__(self) -> Tail:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def read(self) -> Iterator[Any]:
+        """The records between the last read and the end of the topics as it is now, per partition in order."""
+        try:
+            if self._consumer is None:
+                self._consumer = self._connect()
+            if not self._read_to:
+                self._assign()
+            ends = self._consumer.end_offsets(list(self._read_to))
+            heard = time.monotonic()
+            while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+                for tp, records in self._consumer.poll(timeout_ms=500).items():
+                    heard = time.monotonic()
+                    for record in records:
+                        self._read_to[tp] = record.offset + 1
+                        yield record
+                if time.monotonic() - heard > STUCK_SECONDS:
+                    raise kafka_errors.KafkaTimeoutError(f"nothing came for {STUCK_SECONDS:.0f} s")
+        except (kafka_errors.KafkaError, AssertionError):
+            if self._consumer is not None:
+                self._consumer.close()
+            self._consumer = None
+
+    def _connect(self) -> Any:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._servers,
             enable_auto_commit=False,
             group_id=None,
             auto_offset_reset="earliest",
@@ -31,33 +70,20 @@ class Tail:
             request_timeout_ms=15_000,
             check_crcs=False,
         )
-        self._topics = tuple(topics)
-        self._assigned: list[TopicPartition] = []
-
-    def __enter__(self) -> Tail:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-
-    def read(self) -> Iterator[Any]:
-        """The records between the last read and the end of the topics as it is now, per partition in order."""
-        try:
-            if not self._assigned:
-                self._assign()
-            ends = self._consumer.end_offsets(self._assigned)
-            while any(self._consumer.position(tp) < end for tp, end in ends.items()):
-                for records in self._consumer.poll(timeout_ms=500).values():
-                    yield from records
-        except (kafka_errors.KafkaError, AssertionError):
-            return
+        self._place(consumer)
+        return consumer
 
     def _assign(self) -> None:
         found = [TopicPartition(t, p) for t in self._topics for p in self._consumer.partitions_for_topic(t) or ()]
         if {tp.topic for tp in found} == set(self._topics):
-            self._consumer.assign(found)
-            self._consumer.seek_to_beginning(*found)
-            self._assigned = found
+            self._read_to = dict.fromkeys(found, 0)
+            self._place(self._consumer)
+
+    def _place(self, consumer: Any) -> None:
+        if self._read_to:
+            consumer.assign(list(self._read_to))
+            for tp, offset in self._read_to.items():
+                consumer.seek(tp, offset)
 
 
 class Groups:
