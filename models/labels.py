@@ -33,5 +33,33 @@ FINANCE = (
 )
 """Taxonomy ``finance``: the names published with the Twitter Financial News topic set, in its order."""
 
-TAXONOMIES: dict[str, tuple[str, ...]] = {"finance": FINANCE}
-"""Taxonomies the shipped release is trained on."""
+NEWS = (
+    "Armed conflicts and attacks",
+    "Arts and culture",
+    "Business and economy",
+    "Disasters and accidents",
+    "Health and environment",
+    "International relations",
+    "Law and crime",
+    "Politics and elections",
+    "Science and technology",
+    "Sports",
+)
+"""Taxonomy ``news``: the headings of Wikipedia's portal of current events."""
+
+ASPECTS = (
+    "Battery | Power",
+    "Design | Size",
+    "Ease of Use",
+    "Features | Software",
+    "Performance | Speed",
+    "Picture | Screen",
+    "Price | Value",
+    "Quality | Durability",
+    "Service | Support",
+    "Sound | Calls",
+)
+"""Taxonomy ``aspects``: what a review of a product speaks of."""
+
+TAXONOMIES: dict[str, tuple[str, ...]] = {"finance": FINANCE, "news": NEWS, "aspects": ASPECTS}
+"""Taxonomies that the trainer knows; a release names those it was trained on."""

@@ -15,6 +15,16 @@ from trainer.data import Example
 
 MISSING = -100
 """Label of what is not known; the loss leaves it out."""
+PRICE = {"price": 1.0, "both": 0.5, "tone": 0.0}
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """Which share of the rows has its entities masked, by which token, and what draws them."""
+
+    share: float
+    token: int
+    draw: random.Random
 
 
 @dataclass(frozen=True)
@@ -30,8 +40,8 @@ class Encoded:
 class Batch:
     """B rows of S tokens. Labels that are not known are :data:`MISSING`.
 
-    ``rows`` are positions in the encoded list, ``price`` is 1 where sentiment means the direction of a
-    price, ``polar`` true where neutral is masked.
+    ``rows`` are positions in the encoded list; ``price`` is 1 where sentiment means the direction of a
+    price, 0 where it means tone and one half where both; ``polar`` is true where neutral is masked.
     """
 
     rows: tuple[int, ...]
@@ -57,8 +67,18 @@ def encode(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -
     return encoded
 
 
-def collate(encoded: Sequence[Encoded], rows: Sequence[int], taxonomies: Sequence[str]) -> Batch:
-    """The rows as one batch, padded to the longest."""
+def collate(
+    encoded: Sequence[Encoded],
+    rows: Sequence[int],
+    taxonomies: Sequence[str],
+    *,
+    hide: Hiding | None = None,
+) -> Batch:
+    """The rows as one batch, padded to the longest.
+
+    With ``hide`` the entities of some rows are masked: where a name cannot be read, only what is said about
+    it is left to learn from.
+    """
     chosen = [encoded[row] for row in rows]
     length = padded(max(len(one.ids) for one in chosen))
     widest = max(2, *(len(one.spans) for one in chosen))
@@ -71,16 +91,19 @@ def collate(encoded: Sequence[Encoded], rows: Sequence[int], taxonomies: Sequenc
     for at, one in enumerate(chosen):
         ids[at, : len(one.ids)] = torch.tensor(one.ids)
         mask[at, : len(one.ids)] = 1
+        hidden = hide is not None and bool(one.spans) and hide.draw.random() < hide.share
         for column, (span, entity) in enumerate(zip(one.spans, one.example.entities, strict=True)):
             if span is not None:
                 spans[at, column] = torch.tensor(span)
+                if hide is not None and hidden:
+                    ids[at, span[0] : span[1]] = hide.token
                 entities[at, column] = entity.sentiment
         for name, label in one.example.topics:
             if name in topics:
                 topics[name][at] = label
         if one.example.sentiment is not None:
             sentiment[at] = one.example.sentiment
-    price = torch.tensor([float(one.example.head == "price") for one in chosen])
+    price = torch.tensor([PRICE[one.example.head] for one in chosen])
     polar = torch.tensor([one.example.polar for one in chosen])
     return Batch(tuple(rows), ids, mask, spans, topics, sentiment, price, polar, entities)
 

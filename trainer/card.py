@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+CASES: dict[str, str] = {
+    "cases_customers": "messages of customers to companies: complaints told as facts, scornful thanks, questions, "
+    "praise",
+    "cases_statements": "statements of companies: figures that rise or fall, orders won, plain facts",
+    "cases_rivals": "sentences about several names, good for one and bad for another",
+    "cases_negations": "negated praise and blame",
+    "cases_posts": "everyday posts: plans and facts without a feeling, joy, anger",
+}
+"""Texts written by rule (:mod:`trainer.cases`) with invented names; no data set stands behind them."""
+
 CREDITS: dict[str, dict[str, str]] = {
     "twitter_fin_news_topic": {
         "title": "Twitter Financial News Topic",
@@ -40,7 +50,8 @@ CREDITS: dict[str, dict[str, str]] = {
         "title": "Customer Review Data, (c) 2004, 2007 Bing Liu",
         "licence": "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
         "source": "NLTK data, product_reviews_1 and _2",
-        "use": "sentiment of review sentences; one in four of the sentences without an opinion is kept",
+        "use": "polarity of review sentences, and the aspects they speak of, sorted into ten; sentences without an "
+        "annotated opinion are left out",
     },
     "liu_pros_cons": {
         "title": "Pros and Cons, Bing Liu",
@@ -52,7 +63,13 @@ CREDITS: dict[str, dict[str, str]] = {
         "title": "Sentence Polarity 1.0, Bo Pang and Lillian Lee",
         "licence": "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
         "source": "NLTK data, sentence_polarity",
-        "use": "polarity of film reviews; a sample",
+        "use": "polarity of film reviews",
+    },
+    "wiki_current_events": {
+        "title": "Current events, by Wikipedia contributors",
+        "licence": "CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/",
+        "source": "Wikipedia, Portal:Current events; compiled by ianrastall/current-events-context",
+        "use": "news topics, by the portal's headings; a sample",
     },
 }
 """Where each labelled set comes from, under which licence, and what training makes of it."""
@@ -101,13 +118,13 @@ def write_card(
         f"# tocsin release {version}",
         "",
         "One encoder that reads English news, finance tweets and reviews and says, in one pass: the sentiment",
-        "of the text (negative, neutral, positive), the sentiment toward each entity named in it, its topic",
-        "among 20 financial ones, and an embedding of 384 numbers. Probabilities are calibrated on held-back",
-        "rows.",
+        "of the text (negative, neutral, positive), the sentiment toward each entity named in it, its topic in",
+        f"each taxonomy ({', '.join(training.get('taxonomies', ('finance',)))}), and an embedding of 384 numbers.",
+        "Probabilities are calibrated on held-back rows.",
         "",
         f"- Base: {base['name']} at {base['revision']} (Apache-2.0), 22.7 million parameters, 6 layers.",
         f"- Trained here: LoRA of rank {recipe['adapter']['rank']} on query, key, value and dense of the layers from "
-        f"{recipe['adapter']['frozen_layers']} on, and the heads; 1.2 million parameters.",
+        f"{recipe['adapter']['frozen_layers']} on, and the heads.",
         "- Licence of the weights: Apache-2.0. Attributions: NOTICE.",
         "",
         "## Training",
@@ -115,21 +132,23 @@ def write_card(
         f"{rows['train']:,} rows ({rows['validation']:,} for validation, {rows['test']:,} for the figures below),",
         "split by a hash of the normalised text so that copies stay on one side:",
         "",
-        "| set | at most | licence |",
+        "| set | at most, per epoch | licence |",
         "|-|-:|-|",
         *(
             f"| {CREDITS[name]['title']} | {'all' if most >= 100_000 else f'{most:,}'} | {CREDITS[name]['licence']} |"
-            for name, most in training["sources"].items()
+            for name, most in recipe["sources"].items()
+            if name in CREDITS
         ),
         "",
+        *_cases(recipe["sources"]),
         *_legs(training),
         "",
         "Made by `trainer.produce.run` (several runs: `trainer.finetune.run` with `start`, then",
         f"`trainer.produce.ship`); judged again by `trainer.evaluate.run`, which is `tocsin eval {version} DATA`.",
         "",
         "Sentiment has two heads: one learnt from finance tweets, whose labels are the direction of a price, one",
-        "from all other sets, whose labels are tone. A gate, trained to tell the two kinds of text apart, mixes",
-        "their logits.",
+        "from all sets whose labels are tone; headlines about companies teach both. A gate mixes their logits. It",
+        "learns from where a text comes from and, mostly, from which head is right about it.",
         f"Temperatures: sentiment {temperatures['sentiment']:.3f}, entities {temperatures['entities']:.3f}, "
         + ", ".join(f"{name} {value:.3f}" for name, value in temperatures["topics"].items())
         + ".",
@@ -146,6 +165,7 @@ def write_card(
             for key, value in metrics["test"].items()
         ),
         "",
+        *_unseen(metrics.get("unseen", {})),
         "How the two sentiment heads compare on the validation side (accuracy):",
         "",
         "| set | price head | tone head | mean | gate (shipped) |",
@@ -159,8 +179,8 @@ def write_card(
         "",
         "- English only. Other languages are scored without meaning; tocsin flags them and leaves them out of series.",
         "- Finance tweets are judged by price direction: a calmly worded rate cut can be positive.",
-        "- Complaints told as plain facts are often called neutral, and sarcastic thanks positive.",
-        "- Comparisons of figures (`rose from`, `fell from`) are sometimes read the wrong way round.",
+        "- Complaints told as plain facts, sarcastic thanks and comparisons of figures were taught by sentences made",
+        "  by rule; other ways to say them may still be misread.",
         "- Where one sentence is good for one entity and bad for another, the weaker side often gets the sentence's",
         "  sentiment: see the rows `entities:mixed`.",
         "- News sentences were labelled toward one target; a sentence about two sides has no single sentiment. Use the",
@@ -171,13 +191,37 @@ def write_card(
     return "\n".join(lines) + "\n"
 
 
+def _cases(sources: Mapping[str, int]) -> list[str]:
+    """A line per kind of texts written by rule, where there are any."""
+    lines = [f"- {most:,} {CASES[name]}" for name, most in sources.items() if name in CASES]
+    return ["Besides them, per epoch, texts written by rule with invented names:", "", *lines, ""] if lines else []
+
+
+def _unseen(figures: Mapping[str, Any]) -> list[str]:
+    """The table of sets that nothing was trained on."""
+    if not figures:
+        return []
+    return [
+        "On sets of which no row was used:",
+        "",
+        "| set / question | rows | accuracy | macro-F1 | ECE |",
+        "|-|-:|-:|-:|-:|",
+        *(
+            f"| {key} | {value['n']:,} | {value['accuracy']:.3f} | {value['macro_f1']:.3f} | {value['ece']:.3f} |"
+            for key, value in figures.items()
+        ),
+        "",
+    ]
+
+
 def _legs(training: Mapping[str, Any]) -> list[str]:
     """One line per run: the run that a checkpoint goes on from stands before it."""
     recipe, before = training["recipe"], training.get("after")
     passes = training.get("passes", recipe["epochs"])
     line = (
         f"- {'then ' if before else ''}seed {recipe['seed']}, {passes} epochs of batches of {recipe['batch']}, "
-        f"{recipe['max_tokens']} tokens, AdamW at {recipe['rate']:g} (heads {recipe['head_rate']:g}), linear decay, "
-        f"label smoothing {recipe['smoothing']:g}, bfloat16 autocast"
+        f"{recipe['max_tokens']} tokens, AdamW at {recipe['rate']:g} (heads {recipe['head_rate']:g}), "
+        f"falling linearly to nothing over the last {recipe.get('decay', 1):.0%}, "
+        f"label smoothing {recipe['smoothing']:g}, the encoder in bfloat16"
     )
     return [*(_legs(before) if before else ()), line + (f"; {training['note']}" if "note" in training else "")]

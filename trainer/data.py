@@ -12,17 +12,16 @@ import hashlib
 import json
 import random
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from models.labels import SENTIMENTS, TAXONOMIES
+from models.labels import ASPECTS, SENTIMENTS, TAXONOMIES
 from trainer.errors import DataError
 
 Part = Literal["train", "validation", "test"]
-Head = Literal["price", "tone"]
+Head = Literal["price", "tone", "both"]
 
 NEUTRAL = SENTIMENTS.index("neutral")
 VALIDATION_PERCENT = 5
@@ -42,8 +41,9 @@ class EntityLabel:
 class Example:
     """One labelled text. Labels are indices into the taxonomies; what is not known is absent.
 
-    ``head`` says what the sentiment means: the direction of a price, or the tone of the words. ``polar``
-    rows come from a set without neutral, so that class is masked in their loss.
+    ``head`` says what the sentiment means: the direction of a price, the tone of the words, or both at once
+    (headlines about companies). ``polar`` rows come from a set without neutral, so that class is masked in
+    their loss.
     """
 
     text: str
@@ -108,13 +108,15 @@ def _entities(row: dict[str, Any]) -> tuple[EntityLabel, ...]:
     return tuple(found)
 
 
-def _topic_reader(taxonomy: str) -> Callable[[dict[str, Any]], Example]:
+def _topic_reader(taxonomy: str, head: Head = "price") -> Callable[[dict[str, Any]], Example]:
     labels = {name: index for index, name in enumerate(TAXONOMIES[taxonomy])}
 
     def read(row: dict[str, Any]) -> Example:
+        if row.get("topic") is None:
+            return Example(row["text"], "", head=head)
         if row["topic"] not in labels:
             raise DataError(f"topic {row['topic']!r} is not in taxonomy {taxonomy}")
-        return Example(row["text"], "", topics=((taxonomy, labels[row["topic"]]),), head="price")
+        return Example(row["text"], "", topics=((taxonomy, labels[row["topic"]]),), head=head)
 
     return read
 
@@ -135,24 +137,64 @@ def _sentiment_reader(head: Head, *, polar: bool = False) -> Callable[[dict[str,
 
 
 def _hu_liu(row: dict[str, Any]) -> Example:
-    """A review sentence. Its neutral means "no opinion was annotated" and is noisy: one row in four is kept."""
+    """A review sentence with the aspect it speaks of, where that is one.
+
+    Its neutral means "no opinion was annotated", which many complaints told as facts are: it is not used.
+    """
     example = _sentiment_reader("tone")(row)
-    if example.sentiment == NEUTRAL and zlib.crc32(example.text.encode()) % 4:
-        return replace(example, sentiment=None)
-    return example
+    named = {aspect_of(str(aspect.get("name", ""))) for aspect in row.get("aspects") or ()} - {None}
+    topics = tuple(("aspects", ASPECTS.index(aspect)) for aspect in named if aspect is not None)
+    return replace(
+        example,
+        sentiment=None if example.sentiment == NEUTRAL else example.sentiment,
+        topics=topics if len(topics) == 1 else (),
+    )
+
+
+ASPECT_WORDS: dict[str, str] = {
+    "Service | Support": "service support warrant refund return rebate amazon help.?desk repair shipping t-mobile",
+    "Price | Value": "price value money cost cheap expensive deal",
+    "Battery | Power": "batter power charg",
+    "Picture | Screen": r"pictur photo pics?\b image screen lcd display lens zoom flash viewfinder color video macro "
+    "focus",
+    "Sound | Calls": "sound audio bass volume speaker ear.?bud head.?phone reception signal ring.?tone call radio "
+    "noise voice",
+    "Ease of Use": r"\buse\b us(er|ing)\b interface menu control button set.?up install navigat manual\b instruction "
+    "touchpad scroll wizard",
+    "Performance | Speed": "speed slow fast perform delay transfer range wireless connect lock.up wake boot start",
+    "Quality | Durability": "quality construct durab reliab build built crash work defect broke made odor smell finish",
+    "Design | Size": "size design weight look small compact heavy case feel shape light style fit body cover",
+    "Features | Software": "feature software function format storage memory capacity blue.?tooth firmware game itunes "
+    "playlist application program sync secur antivir firewall accessor adjust play",
+}
+"""Which words of an annotated aspect's name belong to which label; the first that is found decides."""
+
+
+def aspect_of(name: str) -> str | None:
+    """The label of taxonomy ``aspects`` for what an annotator called ``name``, if one fits."""
+    for label, words in ASPECT_WORDS.items():
+        if re.search("|".join(words.split()), name.lower()):
+            return label
+    return None
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Example]] = {
     "twitter_fin_news_topic": _topic_reader("finance"),
     "twitter_fin_news_sentiment": _sentiment_reader("price"),
-    "sentfin": _sentiment_reader("tone"),
+    "sentfin": _sentiment_reader("both"),
     "newsmtsc": _sentiment_reader("tone"),
     "goemotions": _sentiment_reader("tone"),
     "hu_liu_product_reviews": _hu_liu,
     "liu_pros_cons": _sentiment_reader("tone", polar=True),
     "rt_polarity": _sentiment_reader("tone", polar=True),
+    "wiki_current_events": _topic_reader("news", head="tone"),
+    "surge_stock_sentiment": _sentiment_reader("price", polar=True),
 }
-"""Readers by the name of the set. Finance tweets are labelled by price direction, every other set by tone."""
+"""Readers by the name of the set. Finance tweets are labelled by price direction, headlines about companies by
+both, every other set by tone."""
+
+FILES = {"wiki_current_events": "until_2022.jsonl.gz", "surge_stock_sentiment": "all.jsonl.gz"}
+"""Files of sets that are not called ``train.jsonl.gz``."""
 
 
 def read_set(root: Path, name: str) -> list[Example]:
@@ -163,7 +205,7 @@ def read_set(root: Path, name: str) -> list[Example]:
     """
     if name not in READERS:
         raise DataError(f"no reader for {name!r}; known: {', '.join(sorted(READERS))}")
-    path = root / name / "train.jsonl.gz"
+    path = root / name / FILES.get(name, "train.jsonl.gz")
     if not path.is_file():
         raise DataError(f"there is no {path}")
     read = READERS[name]
@@ -179,7 +221,7 @@ def read_rows(path: Path) -> list[Example]:
     """A user's own labelled rows: JSON Lines (also gzipped) with ``text`` and any of the labels.
 
     ``sentiment`` is one of the three words, ``topic`` a label of ``taxonomy`` (default ``finance``),
-    ``entities`` a list of ``{"name", "start"?, "end"?, "sentiment"}``, ``head`` is ``price`` or ``tone``.
+    ``entities`` a list of ``{"name", "start"?, "end"?, "sentiment"}``, ``head`` is ``price``, ``tone`` or ``both``.
 
     Raises:
         DataError: a row cannot be read, or none has a label.
@@ -190,7 +232,7 @@ def read_rows(path: Path) -> list[Example]:
         if taxonomy not in TAXONOMIES:
             raise DataError(f"{path}: taxonomy {taxonomy!r:.80} is none of {', '.join(TAXONOMIES)}")
         topics = _topic_reader(taxonomy)(row).topics if row.get("topic") is not None else ()
-        head: Head = "price" if row.get("head") == "price" else "tone"
+        head: Head = row["head"] if row.get("head") in ("price", "both") else "tone"
         examples.append(replace(_sentiment_reader(head)(row), source=path.name.split(".")[0], topics=topics))
     if not any(example.topics or example.sentiment is not None or example.entities for example in examples):
         raise DataError(f"{path}: no row has a topic, a sentiment or a labelled entity")

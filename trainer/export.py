@@ -73,11 +73,17 @@ def read_training(checkpoint: Path) -> dict[str, Any]:
     return training
 
 
+def taxonomies_of(training: dict[str, Any]) -> tuple[str, ...]:
+    """The taxonomies that the network of a checkpoint has heads for, in the order of its outputs."""
+    return tuple(training.get("taxonomies") or TAXONOMIES)
+
+
 def dense_network(checkpoint: Path, base: Path) -> tuple[Network, dict[str, NDArray[np.float32]], Adapter]:
     """The network of a checkpoint with its adapter folded in, its tensors by name, and the adapter's shape."""
-    adapter = Adapter(**read_training(checkpoint)["recipe"]["adapter"])
+    training = read_training(checkpoint)
+    adapter = Adapter(**training["recipe"]["adapter"])
     tensors = load_file(base / WEIGHTS)
-    network = build(base, {name: len(labels) for name, labels in TAXONOMIES.items()}, None, seed=0)
+    network = build(base, {name: len(TAXONOMIES[name]) for name in taxonomies_of(training)}, None, seed=0)
     names = set(network.encoder.state_dict())
     dense = fold(
         {name: value for name, value in tensors.items() if name in names},
@@ -176,7 +182,7 @@ def write_parts(
     (target / "NOTICE").write_text(notice, encoding="utf-8")
     parts = Parts(
         version,
-        Labels(dict(TAXONOMIES)),
+        Labels({name: TAXONOMIES[name] for name in taxonomies_of(read_training(checkpoint))}),
         sha256_of(base / WEIGHTS),
         adapter.scale,
         {

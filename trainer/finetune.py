@@ -1,132 +1,44 @@
 """Fine-tune: LoRA on the encoder, the heads in full, one masked loss over every kind of label.
 
-The lowest layers are frozen and their activations computed once (:class:`Prefix`): on a CPU that is a third
-of each epoch. Same seed, same data, same machine: same weights, unless the time budget cuts the run short.
+Every random decision of a step (which rows, which values are dropped) follows from the seed and the number
+of the step, and the halves of a batch are always summed in the same order. So a training that was killed goes
+on from its checkpoint to the very weights it would have reached, on the same machine.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional
 
 from models.base import find_base
 from models.labels import TAXONOMIES
 from models.text import open_tokenizer, write_rules
-from trainer.batches import MISSING, Batch, Encoded, collate, encode, grouped
-from trainer.data import Example, parts, read_set, sample
+from trainer.batches import Encoded, Hiding, collate, encode, grouped
 from trainer.errors import DataError
+from trainer.losses import class_weights, loss_of
 from trainer.measure import Answer, questions, summary
-from trainer.network import Adapter, Network, Outputs, build, load_lora, lora_matrices
+from trainer.network import Network, build, load_lora, lora_matrices
+from trainer.passes import TrainingPass
+from trainer.progress import Position, read_position, write_position
+from trainer.recipe import Recipe, chosen, gather, identity, taught
 
-SOURCES: dict[str, int] = {
-    "twitter_fin_news_topic": 100_000,
-    "twitter_fin_news_sentiment": 100_000,
-    "sentfin": 100_000,
-    "newsmtsc": 100_000,
-    "hu_liu_product_reviews": 4_000,
-    "liu_pros_cons": 4_000,
-    "goemotions": 6_000,
-}
-"""The sets of the shipped release, and the most training rows taken of each."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the weights, besides the data."""
-
-    seed: int = 20
-    epochs: int = 4
-    batch: int = 64
-    max_tokens: int = 96
-    rate: float = 5e-4
-    head_rate: float = 1e-3
-    warmup: float = 0.05
-    smoothing: float = 0.05
-    entity_weight: float = 0.7
-    gate_weight: float = 0.3
-    topic_balance: float = 0.25
-    minutes: float = 0.0
-    adapter: Adapter = field(default_factory=Adapter)
-
-
-class Prefix:
-    """Activations after the frozen layers, one row of tokens after another, in bfloat16: 768 bytes a token."""
-
-    def __init__(self, network: Network, encoded: Sequence[Encoded], layers: int, progress: Progress) -> None:
-        self.starts = [0]
-        for one in encoded:
-            self.starts.append(self.starts[-1] + len(one.ids))
-        hidden_size = int(network.encoder.config.hidden_size)
-        self.flat = torch.empty(self.starts[-1], hidden_size, dtype=torch.bfloat16)
-        batches = list(grouped([len(one.ids) for one in encoded], 128))
-        task = progress.add_task("frozen layers", total=len(batches))
-        network.eval()
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            for rows in batches:
-                batch = collate(encoded, rows, ())
-                hidden = network.transform(network.embed(batch.ids), batch.mask, 0, layers)
-                for at, row in enumerate(rows):
-                    first, last = self.starts[row], self.starts[row + 1]
-                    self.flat[first:last] = hidden[at, : last - first]
-                progress.advance(task)
-
-    def of(self, batch: Batch) -> Tensor:
-        """Activations [B, S, H] of the batch's rows, zero where there is padding."""
-        hidden = torch.zeros(*batch.ids.shape, self.flat.shape[1], dtype=torch.bfloat16)
-        for at, row in enumerate(batch.rows):
-            first, last = self.starts[row], self.starts[row + 1]
-            hidden[at, : last - first] = self.flat[first:last]
-        return hidden
-
-
-def class_weights(encoded: Sequence[Encoded], taxonomy: str, balance: float) -> Tensor:
-    """Weights of the taxonomy's labels: frequency to the power of minus ``balance``, mean 1 over the rows."""
-    counts = torch.ones(len(TAXONOMIES[taxonomy]))
-    for one in encoded:
-        for name, label in one.example.topics:
-            counts[label] += float(name == taxonomy)
-    weights = counts**-balance
-    return weights * counts.sum() / (weights * counts).sum()
-
-
-def loss_of(outputs: Outputs, batch: Batch, recipe: Recipe, weights: dict[str, Tensor]) -> Tensor:
-    """The loss of one batch: each row counts the same, what is not labelled counts nothing."""
-    rows = batch.ids.shape[0]
-    total = torch.zeros(())
-    for name, logits in outputs.topics.items():
-        total = total + functional.cross_entropy(
-            logits, batch.topics[name], weights[name], ignore_index=MISSING,
-            label_smoothing=recipe.smoothing, reduction="sum",
-        )  # fmt: skip
-    for logits, chosen in ((outputs.price, batch.price > 0), (outputs.tone, batch.price == 0)):
-        known = chosen & (batch.sentiment != MISSING)
-        for polar in (False, True):
-            picked = known & (batch.polar == polar)
-            if not bool(picked.any()):
-                continue
-            shown = logits[picked][:, [0, 2]] if polar else logits[picked]
-            target = batch.sentiment[picked] // (2 if polar else 1)
-            total = total + functional.cross_entropy(shown, target, label_smoothing=recipe.smoothing, reduction="sum")
-    total = total + recipe.gate_weight * functional.binary_cross_entropy_with_logits(
-        outputs.gate[:, 0], batch.price, reduction="sum"
-    )
-    total = total + recipe.entity_weight * functional.cross_entropy(
-        outputs.entities.flatten(0, 1), batch.entities.flatten(), ignore_index=MISSING,
-        label_smoothing=recipe.smoothing, reduction="sum",
-    )  # fmt: skip
-    return total / rows
+LOGGED = 50
+"""Steps between two lines of the log."""
+JUDGED = 400
+"""Validation rows of each source that are judged after an epoch."""
 
 
 def answer(network: Network, encoded: Sequence[Encoded], size: int = 128) -> list[Answer]:
@@ -136,162 +48,210 @@ def answer(network: Network, encoded: Sequence[Encoded], size: int = 128) -> lis
     with torch.inference_mode():
         for rows in grouped([len(one.ids) for one in encoded], size):
             batch = collate(encoded, rows, tuple(network.topics))
-            said = network(batch.ids, batch.mask, batch.spans)
-            topics = {name: logits.double().numpy() for name, logits in said.topics.items()}
-            sentiment, toward = said.sentiment.double().numpy(), said.entities.double().numpy()
-            heads = {"price": said.price.double().numpy(), "tone": said.tone.double().numpy()}
-            for at, row in enumerate(rows):
-                named = tuple(
-                    None if span is None else toward[at, column] for column, span in enumerate(encoded[row].spans)
-                )
-                answers.append(
-                    Answer(
-                        encoded[row].example,
-                        {name: logits[at] for name, logits in topics.items()},
-                        sentiment[at],
-                        named,
-                        {name: logits[at] for name, logits in heads.items()},
-                    )
-                )
+            answers += _answers(encoded, rows, network(batch.ids, batch.mask, batch.spans))
     return answers
 
 
-def gather(root: Path, sources: dict[str, int], seed: int, fraction: float = 1.0) -> dict[str, list[Example]]:
-    """Training rows (sampled) and all validation and test rows of ``sources``, each normalised text on one side."""
-    gathered: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
-    for name, most in sources.items():
-        split = parts(read_set(root, name))
-        gathered["train"] += sample(split["train"], int(min(most, len(split["train"])) * fraction), seed)
-        gathered["validation"] += sample(split["validation"], 1_000, seed)
-        gathered["test"] += sample(split["test"], 1_000, seed)
-    return gathered
+def _answers(encoded: Sequence[Encoded], rows: Sequence[int], said: Any) -> list[Answer]:
+    topics = {name: logits.double().numpy() for name, logits in said.topics.items()}
+    sentiment, toward = said.sentiment.double().numpy(), said.entities.double().numpy()
+    heads = {"price": said.price.double().numpy(), "tone": said.tone.double().numpy()}
+    return [
+        Answer(
+            encoded[row].example,
+            {name: logits[at] for name, logits in topics.items()},
+            sentiment[at],
+            tuple(None if span is None else toward[at, column] for column, span in enumerate(encoded[row].spans)),
+            {name: logits[at] for name, logits in heads.items()},
+        )
+        for at, row in enumerate(rows)
+    ]
 
 
 def run(
     data: Path,
     output: Path,
     *,
-    sources: dict[str, int] | None = None,
     recipe: Recipe | None = None,
     fraction: float = 1.0,
     base: Path | None = None,
     start: Path | None = None,
+    stop_after: int | None = None,
 ) -> Path:
     """Train on the sets under ``data`` and write a checkpoint directory ``output``; returns it.
 
-    ``start`` is an earlier checkpoint to go on from, its adapter of the same shape.
+    ``start`` is an earlier checkpoint to go on from, its adapter of the same shape. Where ``output`` holds an
+    unfinished run of the same recipe and data, that one goes on. ``stop_after`` steps the run is left
+    unfinished.
 
-    The checkpoint holds ``adapter.safetensors``, ``heads.safetensors``, ``tokenizer.json``, ``recipe.json``
-    and ``log.jsonl`` (a line per 50 steps and per epoch). ``recipe.minutes`` bounds the wall-clock time:
-    the learning rate then falls with the time spent where that is further on than the steps.
+    The checkpoint holds ``adapter.safetensors``, ``heads.safetensors`` (the best epoch's), ``tokenizer.json``,
+    ``recipe.json``, ``log.jsonl`` (a line per 50 steps and per epoch) and, until it is finished,
+    ``position.safetensors``, from which it goes on.
 
     Raises:
-        DataError: a set is missing or unusable.
+        DataError: a set is missing or unusable, or ``output`` holds another run.
         BaseEncoderError: the base encoder is not on this machine.
     """
     recipe = recipe or Recipe()
-    sources = sources or SOURCES
     base = base or find_base()
     output.mkdir(parents=True, exist_ok=True)
     tokenizer_file = output / "tokenizer.json"
     write_rules(base / "tokenizer.json", tokenizer_file)
     tokenizer = open_tokenizer(tokenizer_file)
-    rows = gather(data, sources, recipe.seed, fraction)
+    rows = gather(data, recipe, fraction)
     if not rows["train"]:
         raise DataError("no training rows: name at least one set")
     encoded = {part: encode(examples, tokenizer, recipe.max_tokens) for part, examples in rows.items()}
-    taxonomies = {name: len(labels) for name, labels in TAXONOMIES.items()}
-    network = build(base, taxonomies, recipe.adapter, seed=recipe.seed)
+    labels = recipe.taxonomies or taught(rows["train"])
+    network = build(base, {name: len(TAXONOMIES[name]) for name in labels}, recipe.adapter, seed=recipe.seed)
     if start is not None:
         load_lora(network, {name: value.float() for name, value in load_file(start / "adapter.safetensors").items()})
         network.load_state_dict(load_file(start / "heads.safetensors"), strict=False)
-    (output / "recipe.json").write_text(
-        json.dumps(
-            {
-                "recipe": asdict(recipe),
-                "sources": sources,
-                "rows": {part: len(some) for part, some in rows.items()},
-                "after": json.loads((start / "recipe.json").read_text(encoding="utf-8")) if start else None,
-            },
-            indent=2,
-        )
-    )
+    told = {
+        "recipe": asdict(recipe),
+        "taxonomies": labels,
+        "rows": {part: len(some) for part, some in rows.items()},
+        "after": json.loads((start / "recipe.json").read_text(encoding="utf-8")) if start else None,
+        "identity": identity(recipe, rows),
+    }
+    recipe_file = output / "recipe.json"
+    if (output / "position.safetensors").is_file():
+        before = json.loads(recipe_file.read_text(encoding="utf-8"))
+        if before["identity"] != told["identity"]:
+            raise DataError(f"{output} holds an unfinished run of another recipe or other data: name another directory")
+    recipe_file.write_text(json.dumps(told, indent=2), encoding="utf-8")
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), refresh_per_second=1,
-    ) as progress, (output / "log.jsonl").open("w", encoding="utf-8") as log:  # fmt: skip
-        _train(network, encoded, recipe, output, progress, log)
+    ) as progress:  # fmt: skip
+        Training(network, encoded, recipe, output, tokenizer.token_to_id("[MASK]")).go(progress, stop_after)
     return output
 
 
-def _train(
-    network: Network,
-    encoded: dict[str, list[Encoded]],
-    recipe: Recipe,
-    output: Path,
-    progress: Progress,
-    log: TextIO,
-) -> None:
-    train = encoded["train"]
-    lengths = [len(one.ids) for one in train]
-    frozen = recipe.adapter.frozen_layers
-    prefix = Prefix(network, train, frozen, progress)
-    weights = {name: class_weights(train, name, recipe.topic_balance) for name in network.topics}
-    matrices = [value for name, value in network.named_parameters() if "lora_" in name]
-    heads = [value for name, value in network.named_parameters() if not name.startswith("encoder.")]
-    trained = matrices + heads
-    optimiser = torch.optim.AdamW(
-        [{"params": matrices, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}], weight_decay=0.01
-    )
-    peaks = (recipe.rate, recipe.head_rate)
-    order = random.Random(recipe.seed)  # noqa: S311 - no secret
-    torch.manual_seed(recipe.seed)
-    steps = recipe.epochs * -(-len(train) // recipe.batch)
-    task = progress.add_task("training", total=steps)
-    began, step, best, done = time.monotonic(), 0, -1.0, False
-    for epoch in range(1, recipe.epochs + 1):
-        network.train()
-        running, seen = 0.0, 0
-        for rows in grouped(lengths, recipe.batch, order):
-            spent = (time.monotonic() - began) / 60
-            part = max(step / steps, spent / recipe.minutes if recipe.minutes else 0.0)
-            if part >= 1.0:
-                done = True
-                break
-            scale = min(part / recipe.warmup, (1 - part) / (1 - recipe.warmup))
-            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-                group["lr"] = peak * max(scale, 0.01)
-            batch = collate(train, rows, tuple(network.topics))
-            with torch.autocast("cpu", torch.bfloat16):
-                hidden = network.transform(prefix.of(batch), batch.mask, frozen)
-            loss = loss_of(network.read(hidden, batch.mask, batch.spans), batch, recipe, weights)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            optimiser.step()
-            step += 1
-            running, seen = running + float(loss.detach()), seen + 1
-            progress.update(task, advance=1, description=f"epoch {epoch} loss {running / seen:.3f}")
-            if step % 50 == 0:
-                _note(log, step=step, epoch=epoch, loss=round(running / seen, 4), part=round(part, 4), minutes=spent)
-        report = summary(questions(answer(network, encoded["validation"])))
-        _note(log, step=step, epoch=epoch, validation=report, minutes=(time.monotonic() - began) / 60)
-        if report["score"] > best:
-            best = report["score"]
-            save(network, output)
-        if done:
-            break
+class Training:
+    """One run: the network, its optimiser, and where it stands."""
+
+    def __init__(
+        self, network: Network, encoded: dict[str, list[Encoded]], recipe: Recipe, output: Path, mask: int | None
+    ) -> None:
+        self.network, self.recipe, self.output, self.mask = network, recipe, output, mask
+        self.rows = encoded["train"]
+        self.judged = _some_of_each(encoded["validation"])
+        self.weights = {name: class_weights(self.rows, name, recipe.topic_balance) for name in network.topics}
+        self.encoder = TrainingPass(network, recipe.adapter.scale)
+        self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        matrices = [value for name, value in self.trained.items() if "lora_" in name]
+        heads = [value for name, value in self.trained.items() if "lora_" not in name]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": matrices, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}], weight_decay=0.01
+        )
+        # Rows of a source are drawn anew for each epoch, so the steps of an epoch are the same in number.
+        self.epoch_steps = len(self.batches_of(0))
+        self.steps = recipe.epochs * self.epoch_steps
+        self.position = Position()
+
+    def batches_of(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch, counted from 0: rows of the training list."""
+        rows = chosen([one.example.source for one in self.rows], self.recipe, epoch)
+        order = random.Random(f"{self.recipe.seed}-{epoch}")  # noqa: S311 - no secret
+        lengths = [len(self.rows[row].ids) for row in rows]
+        return [[rows[at] for at in batch] for batch in grouped(lengths, self.recipe.batch, order)]
+
+    def go(self, progress: Progress, stop_after: int | None) -> None:
+        """Train to the end, or for ``stop_after`` steps of this call."""
+        self.position = read_position(self.output, self.trained, self.optimiser)
+        task = progress.add_task("training", total=self.steps, completed=self.position.step)
+        first, saved, epoch, batches = self.position.step, time.monotonic(), -1, []
+        last = self.steps if stop_after is None else min(self.steps, first + stop_after)
+        with ThreadPoolExecutor(self.recipe.halves, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            while self.position.step < last and self.position.stale < self.recipe.patience:
+                step = self.position.step
+                if step // self.epoch_steps != epoch:
+                    epoch = step // self.epoch_steps
+                    batches = self.batches_of(epoch)
+                begun = time.monotonic()
+                loss = self._step(step, batches[step % self.epoch_steps], pool)
+                self.position.advance(loss, time.monotonic() - begun)
+                progress.update(task, advance=1, description=f"epoch {epoch + 1} loss {self.position.loss:.3f}")
+                if (step + 1) % LOGGED == 0:
+                    self._note(epoch=epoch + 1, loss=round(self.position.loss, 4))
+                if (step + 1) % self.epoch_steps == 0:
+                    self._judge(epoch + 1, pool)
+                if time.monotonic() - saved > self.recipe.checkpoint_seconds or self.position.step == last:
+                    write_position(self.output, self.position, self.trained, self.optimiser)
+                    saved = time.monotonic()
+        if self.position.step == self.steps or self.position.stale >= self.recipe.patience:
+            (self.output / "position.safetensors").unlink(missing_ok=True)
+
+    def _step(self, step: int, rows: list[int], pool: ThreadPoolExecutor) -> float:
+        left = (1 - step / self.steps) / self.recipe.decay
+        scale = min(1.0, left, (step + 1) / max(1, min(self.recipe.warmup, self.steps // 4)))
+        for group, peak in zip(self.optimiser.param_groups, (self.recipe.rate, self.recipe.head_rate), strict=True):
+            group["lr"] = peak * max(scale, 0.01)
+        halves = [rows[at :: self.recipe.halves] for at in range(self.recipe.halves)]
+        work = [
+            pool.submit(self._gradients, half, 1_000_003 * step + at, len(rows))
+            for at, half in enumerate(halves)
+            if half
+        ]
+        done = [future.result() for future in work]
+        for index, value in enumerate(self.trained.values()):
+            value.grad = torch.stack([gradients[index] for _, gradients in done]).sum(0)
+        torch.nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
+        self.optimiser.step()
+        return sum(loss for loss, _ in done)
+
+    def _gradients(self, rows: list[int], seed: int, count: int) -> tuple[float, list[Tensor]]:
+        """Loss and gradients of some rows of a batch of ``count``."""
+        generator = torch.Generator().manual_seed(self.recipe.seed * 7_919 + seed)
+        draw = random.Random(f"{self.recipe.seed}-{seed}")  # noqa: S311 - no secret
+        hide = None if self.mask is None else Hiding(self.recipe.hide, self.mask, draw)
+        batch = collate(self.rows, rows, tuple(self.network.topics), hide=hide)
+        hidden = self.encoder.hidden(batch.ids, batch.mask, generator)
+        loss = loss_of(self.network.read(hidden, batch.mask, batch.spans), batch, self.recipe, self.weights) / count
+        found = torch.autograd.grad(loss, list(self.trained.values()), allow_unused=True)
+        gradients = [
+            torch.zeros_like(value) if grad is None else grad
+            for value, grad in zip(self.trained.values(), found, strict=True)
+        ]
+        return float(loss.detach()), gradients
+
+    def _judge(self, epoch: int, pool: ThreadPoolExecutor) -> None:
+        """Figures over a part of the validation rows; the best epoch's weights are kept."""
+        taxonomies = tuple(self.network.topics)
+
+        def ask(rows: list[int]) -> list[Answer]:
+            with torch.inference_mode():
+                batch = collate(self.judged, rows, taxonomies)
+                hidden = self.encoder.hidden(batch.ids, batch.mask, None)
+                return _answers(self.judged, rows, self.network.read(hidden, batch.mask, batch.spans))
+
+        batches = grouped([len(one.ids) for one in self.judged], 64)
+        report = summary(questions(one for some in pool.map(ask, batches) for one in some))
+        self._note(epoch=epoch, validation=report)
+        if report["score"] > self.position.best:
+            self.position.best, self.position.stale = report["score"], 0
+            save(self.network, self.output)
+        else:
+            self.position.stale += 1
+
+    def _note(self, **line: Any) -> None:
+        told = {"step": self.position.step, "of": self.steps, "minutes": round(self.position.seconds / 60, 2), **line}
+        with (self.output / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(told) + "\n")
 
 
-def _note(log: TextIO, **line: Any) -> None:
-    log.write(json.dumps(line) + "\n")
-    log.flush()
+def _some_of_each(encoded: Sequence[Encoded]) -> list[Encoded]:
+    kept: dict[str, list[Encoded]] = {}
+    for one in encoded:
+        kept.setdefault(one.example.source, []).append(one)
+    return [one for some in kept.values() for one in some[:JUDGED]]
 
 
 def save(network: Network, output: Path) -> None:
     """Write adapter and heads in half precision: what is shipped is what is measured and exported."""
     for name, tensors in (("adapter", lora_matrices(network)), ("heads", network.heads())):
         halved = {key: value.detach().to(torch.float16).contiguous() for key, value in tensors.items()}
-        partial = output / f".{name}.safetensors"
+        partial = output / f".{name}.{os.getpid()}"
         save_file(halved, partial)
         partial.replace(output / f"{name}.safetensors")

@@ -77,14 +77,14 @@ def figures(probs: Floats, labels: Ints, names: Sequence[str], *, polar: bool = 
     }
 
 
-def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """The temperature of least log loss, by golden-section search over its logarithm in [1/5, 5]."""
+def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None) -> float:
+    """The temperature of least (weighted) log loss, by golden-section search over its logarithm in [1/5, 5]."""
     if len(labels) == 0:
         return 1.0
 
     def loss(log_temperature: float) -> float:
         probs = softmax(logits, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
+        return float(np.average(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)), weights=weights))
 
     low, high = float(np.log(0.2)), float(np.log(5.0))
     ratio = (np.sqrt(5.0) - 1) / 2

@@ -2,7 +2,8 @@
 
 Shapes: B documents, S tokens, E entities, H hidden units (384 in the shipped encoder), k labels.
 The document's sentiment mixes two heads, because the sets mean two things by the word: finance tweets are
-labelled by the direction of a price, all others by tone. A gate says how much a text looks like the former.
+labelled by the direction of a price, most others by tone. A gate, which learns both from where a text comes
+from and from which head is right about it, says how much to listen to either.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoConfig, AutoModel
 
 from models.labels import SENTIMENTS
@@ -27,8 +29,7 @@ class Adapter:
 
     rank: int = 32
     alpha: int = 64
-    dropout: float = 0.0
-    frozen_layers: int = 2
+    frozen_layers: int = 0
 
     @property
     def scale(self) -> float:
@@ -58,6 +59,49 @@ class Outputs:
         return share[:, :1] * self.price + share[:, 1:] * self.tone
 
 
+GATE_UNITS = 64
+REACH = 8
+"""Distance in tokens from which on words are equally far from an entity."""
+
+
+class EntityHead(nn.Module):  # type: ignore[misc]
+    """Sentiment toward spans: reads a span's tokens, the whole text, and what the span attends to.
+
+    Attention has four narrow heads; besides the match of span and token it counts, by a learnt bias, how far
+    before or behind the span a token stands.
+    """
+
+    def __init__(self, hidden: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads, self.width = heads, max(8, hidden // 12)
+        inner = heads * self.width
+        self.query, self.key, self.value = (nn.Linear(hidden, inner) for _ in range(3))
+        self.distance = nn.Embedding(2 * REACH + 1, heads)
+        self.first = nn.Linear(2 * hidden + inner, hidden)
+        self.last = nn.Linear(hidden, len(SENTIMENTS))
+
+    def forward(self, hidden: Tensor, pooled: Tensor, mask: Tensor, spans: Tensor) -> Tensor:
+        """Logits [B, E, 3] from hidden [B, S, H], its mean [B, H], mask [B, S] and spans [B, E, 2]."""
+        rows, length, entities = hidden.shape[0], hidden.shape[1], spans.shape[1]
+        position = torch.arange(length, device=hidden.device)[None, None, :]
+        start, end = spans[:, :, :1], spans[:, :, 1:]
+        inside = ((position >= start) & (position < end)).to(hidden.dtype)
+        named = torch.matmul(inside, hidden) / inside.sum(2, keepdim=True).clamp(min=1.0)
+
+        def split(value: Tensor, count: int) -> Tensor:
+            return value.view(rows, count, self.heads, self.width).transpose(1, 2)
+
+        scores = torch.matmul(split(self.query(named), entities), split(self.key(hidden), length).transpose(2, 3))
+        away = (position - start).clamp(max=0) + (position - end + 1).clamp(min=0)
+        nearness = self.distance(away.clamp(-REACH, REACH) + REACH).permute(0, 3, 1, 2)
+        hidden_away = (1.0 - mask.to(hidden.dtype))[:, None, None, :] * -10_000.0
+        shares = torch.softmax(scores * self.width**-0.5 + nearness + hidden_away, 3)
+        heard = torch.matmul(shares, split(self.value(hidden), length)).transpose(1, 2)
+        context = pooled[:, None, :].expand(-1, entities, -1)
+        joined = torch.cat([named, context, heard.reshape(rows, entities, self.heads * self.width)], 2)
+        return self.last(functional.gelu(self.first(joined)))
+
+
 class Network(nn.Module):  # type: ignore[misc]
     """Encoder and heads. ``taxonomies`` maps a name to its number of labels."""
 
@@ -68,8 +112,8 @@ class Network(nn.Module):  # type: ignore[misc]
         self.topics = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in taxonomies.items()})
         self.price = nn.Linear(hidden, len(SENTIMENTS))
         self.tone = nn.Linear(hidden, len(SENTIMENTS))
-        self.gate = nn.Linear(hidden, 1)
-        self.entity = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, len(SENTIMENTS)))
+        self.gate = nn.Sequential(nn.Linear(hidden, GATE_UNITS), nn.GELU(), nn.Linear(GATE_UNITS, 1))
+        self.entity = EntityHead(hidden)
 
     @property
     def layers(self) -> Sequence[nn.Module]:
@@ -93,16 +137,12 @@ class Network(nn.Module):  # type: ignore[misc]
         hidden = hidden.float()
         weight = mask.to(hidden.dtype)
         pooled = (hidden * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1.0)
-        position = torch.arange(hidden.shape[1], device=hidden.device)[None, None, :]
-        inside = ((position >= spans[:, :, :1]) & (position < spans[:, :, 1:])).to(hidden.dtype)
-        named = torch.matmul(inside, hidden) / inside.sum(2, keepdim=True).clamp(min=1.0)
-        context = pooled[:, None, :].expand(-1, spans.shape[1], -1)
         return Outputs(
             topics={name: head(pooled) for name, head in self.topics.items()},
             price=self.price(pooled),
             tone=self.tone(pooled),
-            gate=self.gate(pooled.detach()),
-            entities=self.entity(torch.cat([named, context], 2)),
+            gate=self.gate(pooled),
+            entities=self.entity(hidden, pooled, mask, spans),
             embedding=pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12),
         )
 
@@ -131,7 +171,7 @@ def build(base: Path, taxonomies: Mapping[str, int], adapter: Adapter | None, *,
             LoraConfig(
                 r=adapter.rank,
                 lora_alpha=adapter.alpha,
-                lora_dropout=adapter.dropout,
+                lora_dropout=0.0,
                 target_modules=rf"encoder\.layer\.({trained})\..*(query|key|value|dense)",
             ),
             encoder,

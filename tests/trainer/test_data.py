@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from models.labels import FINANCE, SENTIMENTS
+from models.labels import ASPECTS, FINANCE, SENTIMENTS
 from tests.trainer.sets import write_rows, write_sets
-from trainer.data import Example, normalised, part_of, parts, read_rows, read_set, sample
+from trainer.data import Example, aspect_of, normalised, part_of, parts, read_rows, read_set, sample
 from trainer.errors import DataError
 
 
@@ -94,3 +94,22 @@ def test_a_sample_is_the_same_for_a_seed() -> None:
     rows = [Example(str(number), "x") for number in range(50)]
     assert sample(rows, 10, 1) == sample(rows, 10, 1) != sample(rows, 10, 2)
     assert sample(rows, 100, 1) == rows
+
+
+def test_a_review_without_an_annotated_opinion_has_no_sentiment(tmp_path: Path) -> None:
+    rows = [
+        {"text": "it has a red button", "sentiment": "neutral"},
+        {"text": "the battery dies", "sentiment": "negative", "aspects": [{"name": "battery life", "score": -2}]},
+        {"text": "dim screen, poor sound", "sentiment": "negative", "aspects": [{"name": "lcd"}, {"name": "volume"}]},
+    ]
+    write_rows(tmp_path / "hu_liu_product_reviews" / "train.jsonl.gz", rows)
+    battery, both = read_set(tmp_path, "hu_liu_product_reviews")
+    assert (battery.sentiment, battery.topics) == (0, (("aspects", ASPECTS.index("Battery | Power")),))
+    assert (both.sentiment, both.topics) == (0, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("picture quality", "Picture | Screen"), ("ease of use", "Ease of Use"), ("zen micro", None)]
+)
+def test_an_aspect_is_sorted_by_its_words(name: str, label: str | None) -> None:
+    assert aspect_of(name) == label

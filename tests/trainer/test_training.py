@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-from dataclasses import replace
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +24,18 @@ from tests.trainer.sets import write_base, write_sets
 from trainer import evaluate, finetune, produce
 from trainer.batches import MISSING, collate, encode, grouped
 from trainer.data import EntityLabel, Example
-from trainer.errors import ExportError, ParityError
+from trainer.errors import DataError, ExportError, ParityError
 from trainer.export import check_parity, dense_network, empty
-from trainer.finetune import Recipe, loss_of
+from trainer.losses import loss_of
 from trainer.network import Adapter, Network, build, load_lora, lora_matrices
+from trainer.passes import TrainingPass, dropped
+from trainer.recipe import Recipe
 
 SOURCES = {"twitter_fin_news_topic": 1_000, "twitter_fin_news_sentiment": 1_000, "sentfin": 1_000}
 RECIPE = Recipe(
-    epochs=6, batch=16, rate=4e-3, head_rate=1e-2, max_tokens=32, adapter=Adapter(rank=4, alpha=8, frozen_layers=1)
-)
+    epochs=6, batch=16, rate=4e-3, head_rate=1e-2, max_tokens=32, warmup=5, patience=6,
+    adapter=Adapter(rank=4, alpha=8, frozen_layers=1), sources=SOURCES,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whole run: checkpoint, parts, and a registry with the release."""
     place = tmp_path_factory.mktemp("work")
-    produce.run(data, place, place / "registry", version="t-1", sources=SOURCES, recipe=RECIPE, base=base)
+    produce.run(data, place, place / "registry", version="t-1", recipe=RECIPE, base=base)
     return place
 
 
@@ -125,10 +132,89 @@ def test_a_weight_that_nobody_can_supply_is_an_export_error(work: Path, base: Pa
 def test_the_same_seed_gives_the_same_weights(base: Path, data: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=1)
     for name in ("one", "two"):
-        finetune.run(data, tmp_path / name, sources=SOURCES, recipe=recipe, fraction=0.3, base=base)
+        finetune.run(data, tmp_path / name, recipe=recipe, fraction=0.3, base=base)
+    assert_same(tmp_path / "one", tmp_path / "two")
+
+
+def judged(run: Path) -> list[object]:
+    return [json.loads(line).get("validation") for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def assert_same(one: Path, two: Path) -> None:
     for name in ("adapter", "heads"):
-        one, two = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("one", "two"))
-        assert all(torch.equal(one[key], two[key]) for key in one)
+        left, right = (load_file(run / f"{name}.safetensors") for run in (one, two))
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left)
+
+
+def test_a_killed_training_goes_on_to_the_weights_it_would_have_reached(base: Path, data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=3, sources={**SOURCES, "sentfin": 100, "cases_rivals": 30})
+    finetune.run(data, tmp_path / "whole", recipe=recipe, fraction=0.5, base=base)
+    broken = tmp_path / "broken"
+    for steps in (3, 20, 7, None):  # within an epoch, over its end, and to the end
+        finetune.run(data, broken, recipe=recipe, fraction=0.5, base=base, stop_after=steps)
+        assert (broken / "position.safetensors").exists() == (steps is not None)
+    assert_same(tmp_path / "whole", broken)
+    assert judged(tmp_path / "whole") == judged(broken)
+
+
+def test_a_training_killed_outright_goes_on(base: Path, data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=2, checkpoint_seconds=0.0)
+    finetune.run(data, tmp_path / "whole", recipe=recipe, fraction=0.3, base=base)
+    script = (
+        "import sys, json\n"
+        "from pathlib import Path\nfrom trainer import finetune\nfrom trainer.recipe import recipe_of\n"
+        "finetune.run(Path(sys.argv[1]), Path(sys.argv[2]), recipe=recipe_of(json.loads(sys.argv[3])), fraction=0.3, "
+        "base=Path(sys.argv[4]))"
+    )
+    command = [sys.executable, "-c", script, str(data), str(tmp_path / "killed"), json.dumps(asdict(recipe)), str(base)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(finetune.__file__).parent.parent)}
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "killed" / "position.safetensors").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.kill()
+    run.wait()
+    finetune.run(data, tmp_path / "killed", recipe=recipe, fraction=0.3, base=base)
+    assert_same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_another_recipe_does_not_go_on_with_the_run(base: Path, data: Path, tmp_path: Path) -> None:
+    finetune.run(data, tmp_path, recipe=RECIPE, fraction=0.3, base=base, stop_after=2)
+    with pytest.raises(DataError, match="another recipe"):
+        finetune.run(data, tmp_path, recipe=replace(RECIPE, rate=1e-3), fraction=0.3, base=base)
+
+
+def test_the_fast_pass_says_and_learns_what_the_network_would(base: Path) -> None:
+    network = network_of(base).eval()
+    for name, value in network.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.05)
+    ids = torch.randint(4, 20, (6, 16))
+    mask = torch.ones_like(ids)
+    mask[0, 9:] = 0
+    spans = torch.tensor([[[1, 2], [3, 5]]] * 6)
+    slow = network.transform(network.embed(ids), mask)
+    fast = TrainingPass(network, RECIPE.adapter.scale).hidden(ids, mask, None).float()
+    assert torch.nn.functional.cosine_similarity(slow[mask > 0], fast[mask > 0]).min() > 0.999
+    learnt = [value for name, value in network.named_parameters() if "lora_" in name and "key" not in name]
+    gradients = []
+    for hidden in (slow, fast):
+        said = network.read(hidden, mask, spans)
+        loss = said.sentiment.square().sum() + said.entities.square().sum() + said.topics["finance"].square().sum()
+        gradients.append(torch.autograd.grad(loss, learnt, retain_graph=True))
+    for left, right in zip(*gradients, strict=True):
+        assert torch.nn.functional.cosine_similarity(left.flatten(), right.flatten(), dim=0) > 0.98
+
+
+def test_dropout_silences_a_tenth_and_keeps_the_mean() -> None:
+    ones = torch.ones(400_000)
+    kept = dropped(ones, torch.Generator().manual_seed(1))
+    assert float((kept == 0).float().mean()) == pytest.approx(0.1, abs=0.005)
+    assert float(kept.mean()) == pytest.approx(1.0, abs=0.005)
+    by_place = (kept.view(-1, 8) == 0).float().mean(0)  # eight decisions from one number: none is worse off
+    assert float(by_place.min()) > 0.09
+    assert dropped(ones, None) is ones
 
 
 def test_the_folded_network_says_what_the_adapted_one_says(work: Path, base: Path) -> None:
@@ -158,7 +244,7 @@ def test_unlabelled_questions_cost_nothing(base: Path, tmp_path: Path) -> None:
     weights = {"finance": torch.ones(20)}
     batch = batch_of(base, tmp_path, Example("Acme fraud", "x", topics=(("finance", 2),)))
     outputs = network(batch.ids, batch.mask, batch.spans)
-    recipe = replace(RECIPE, gate_weight=0.0)
+    recipe = replace(RECIPE, gate_weight=0.0, served_weight=0.0)
     loss = loss_of(outputs, batch, recipe, weights)
     silent = replace(outputs, tone=outputs.tone + 9, price=outputs.price - 9, entities=outputs.entities * 5)
     assert torch.equal(loss, loss_of(silent, batch, recipe, weights))
@@ -179,12 +265,13 @@ def test_a_set_without_neutral_does_not_teach_against_it(base: Path, tmp_path: P
 def test_price_and_tone_are_learnt_apart(base: Path, tmp_path: Path) -> None:
     network = network_of(base).eval()
     weights = {"finance": torch.ones(20)}
+    recipe = replace(RECIPE, served_weight=0.0)
     for head, other in (("price", "tone"), ("tone", "price")):
         batch = batch_of(base, tmp_path, Example("Acme fraud", "x", sentiment=0, head=head))  # type: ignore[arg-type]
         outputs = network(batch.ids, batch.mask, batch.spans)
-        loss = loss_of(outputs, batch, RECIPE, weights)
+        loss = loss_of(outputs, batch, recipe, weights)
         moved = replace(outputs, **{other: getattr(outputs, other) + torch.tensor([[5.0, 0.0, 0.0]])})
-        assert torch.equal(loss, loss_of(moved, batch, RECIPE, weights))
+        assert torch.equal(loss, loss_of(moved, batch, recipe, weights))
 
 
 def test_padding_and_neighbours_change_nothing(base: Path, tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""Cases written by rule are what their labels say, repeatable, and show each source its share."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from trainer import cases
+from trainer.cases import statements
+from trainer.recipe import Recipe, chosen
+
+NEGATIVE, NEUTRAL, POSITIVE = range(3)
+
+
+@pytest.mark.parametrize("kind", cases.KINDS)
+def test_cases_are_distinct_and_the_same_for_a_seed(kind: str) -> None:
+    rows = cases.write(kind, 200, 1)
+    assert len({row.text.lower() for row in rows}) == len(rows) == 200
+    assert rows == cases.write(kind, 200, 1) != cases.write(kind, 200, 2)
+    assert all(not re.search(r"[{}<>]", row.text) for row in rows), "a slot was left open"
+    assert {row.source for row in rows} == {kind}
+
+
+def test_every_entity_stands_where_its_label_says() -> None:
+    for row in cases.write("cases_rivals", 300, 3):
+        assert row.entities
+        for entity in row.entities:
+            assert row.text[entity.start : entity.end].strip() == row.text[entity.start : entity.end] != ""
+        moods = {entity.sentiment for entity in row.entities} - {NEUTRAL}
+        assert row.sentiment == (None if len(moods) == 2 else next(iter(moods), NEUTRAL))
+
+
+def test_figures_that_rise_are_good_where_more_is_better() -> None:
+    told = 0
+    for row in cases.write("cases_statements", 2_000, 5):
+        match = re.search(r"(profit|loss) of \D*([\d.]+)\D* vs \D*([\d.]+)", row.text)
+        if match is None:
+            continue
+        told += 1
+        more = float(match[2]) > float(match[3])
+        assert row.sentiment == (POSITIVE if more == (match[1] == "profit") else NEGATIVE), row.text
+    assert told > 3
+
+
+def test_no_measure_is_both_good_and_bad() -> None:
+    assert not set(statements._GOOD_HIGH) & set(statements._GOOD_LOW)
+
+
+def test_a_large_source_shows_every_row_before_one_comes_again() -> None:
+    sources = ["big"] * 90 + ["small"] * 10
+    recipe = Recipe(sources={"big": 40, "small": 100})
+    seen: list[int] = []
+    for epoch in range(9):
+        rows = chosen(sources, recipe, epoch)
+        assert sorted(row for row in rows if row >= 90) == list(range(90, 100))
+        assert len(rows) == 50
+        seen += [row for row in rows if row < 90]
+    assert len(seen) == 360
+    assert all(seen.count(row) == 4 for row in range(90))
+    assert sorted(seen[:90]) == list(range(90))
