@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -21,12 +21,14 @@ class Tail:
 
     A broker that is away is not an error here: the read ends early and the next one goes on. So does one whose
     client got stuck, as kafka-python's now and then does when a broker comes back: another takes its place.
+    ``whole`` says whether the last read came to the end.
     """
 
     def __init__(self, servers: str, topics: Sequence[str]) -> None:
         self._servers = servers
         self._topics = tuple(topics)
         self._read_to: dict[TopicPartition, int] = {}
+        self.whole = False
         self._consumer: Any = self._connect()
 
     def __enter__(self) -> Tail:
@@ -38,6 +40,7 @@ class Tail:
 
     def read(self) -> Iterator[Any]:
         """The records between the last read and the end of the topics as it is now, per partition in order."""
+        self.whole = False
         try:
             if self._consumer is None:
                 self._consumer = self._connect()
@@ -53,6 +56,7 @@ class Tail:
                         yield record
                 if time.monotonic() - heard > STUCK_SECONDS:
                     raise kafka_errors.KafkaTimeoutError(f"nothing came for {STUCK_SECONDS:.0f} s")
+            self.whole = bool(ends)
         except (kafka_errors.KafkaError, AssertionError):
             if self._consumer is not None:
                 self._consumer.close()
@@ -87,34 +91,40 @@ class Tail:
 
 
 class Groups:
-    """Committed offsets and members of consumer groups."""
+    """Committed offsets and members of consumer groups. Where nobody answers, the next call asks anew."""
 
     def __init__(self, servers: str) -> None:
-        self._admin = KafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=15_000)
+        self._servers = servers
+        self._admin: Any = None
 
     def __enter__(self) -> Groups:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._admin.close()
+        if self._admin is not None:
+            self._admin.close()
+        self._admin = None
 
     def committed(self, group: str) -> dict[Place, int]:
         """The next offset that ``group`` would read, per place it has committed; empty where nobody answers."""
-        try:
-            found = self._admin.list_group_offsets(group).get(group, {})
-        except kafka_errors.KafkaError:
-            return {}
+        found = self._ask(lambda admin: admin.list_group_offsets(group).get(group, {})) or {}
         return {(tp.topic, tp.partition): entry.offset for tp, entry in found.items() if entry.offset >= 0}
 
     def members(self, group: str) -> int:
         """How many members of ``group`` hold partitions, once it is stable; 0 while it is not."""
-        try:
-            found = self._admin.describe_groups([group])[group]
-        except kafka_errors.KafkaError:
-            return 0
-        if found["group_state"] != "Stable":
+        found = self._ask(lambda admin: admin.describe_groups([group])[group])
+        if found is None or found["group_state"] != "Stable":
             return 0
         return sum(1 for member in found["members"] if _holds_partitions(member))
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
+        try:
+            if self._admin is None:
+                self._admin = KafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=15_000)
+            return question(self._admin)
+        except kafka_errors.KafkaError:
+            self.__exit__()
+            return None
 
 
 def _holds_partitions(member: dict[str, Any]) -> bool:

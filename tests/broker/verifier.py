@@ -40,6 +40,8 @@ class Verifier:
         with self._lock:
             committed = self._groups.committed(self.names.group("score"))
             self._read(self._outputs)
+            if not self._outputs.whole:
+                return  # the broker went away: what was committed cannot be held against what was not read
             self.books.report.polls += 1
             for place, offset in committed.items():
                 if place[0] in self.names.inputs:
