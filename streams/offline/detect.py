@@ -15,7 +15,7 @@ from rich.progress import Progress
 from streams.errors import InputError
 from streams.offline.counts import CountSeries, CountTable, read_counts, row_seconds
 from streams.offline.sweep import STATES, Counts, Sweep
-from streams.watch.spikes import Tuning
+from streams.watch.knowledge import Tuning
 
 ADDED = ("score", "threshold", "state", "alert_id")
 TOGETHER = 1024
@@ -66,19 +66,19 @@ def detect(table: CountTable, budget: float, advance: Callable[[int], object] = 
         except InputError as exc:
             raise InputError(f"series {series.name!r}: {exc}") from exc
     for length, group in sorted(by_length.items()):
-        tuning = Tuning(length, two_keys=table.has_negative)
+        tuning = Tuning(length)
         group.sort(key=lambda series: max(series.starts) - min(series.starts), reverse=True)
         for first in range(0, len(group), TOGETHER):
             chunk = group[first : first + TOGETHER]
-            _heard(chunk, tuning, budget, findings)
+            _heard(chunk, tuning, budget, table.has_negative, findings)
             advance(sum(len(series.lines) for series in chunk))
     return findings
 
 
-def _heard(group: Sequence[CountSeries], tuning: Tuning, budget: float, findings: Findings) -> None:
+def _heard(group: Sequence[CountSeries], tuning: Tuning, budget: float, with_share: bool, findings: Findings) -> None:
     """Sweep over ``group``, which has the longest series first, and note what was heard on each line."""
     counts, places = _laid_out(group, tuning)
-    heard = Sweep(counts, tuning, budget).run()
+    heard = Sweep(counts, tuning, budget, with_share).run()
     for slot, (series, steps) in enumerate(zip(group, places, strict=True)):
         findings.score[series.lines] = heard.score[steps, slot]
         findings.threshold[series.lines] = heard.threshold[steps, slot]

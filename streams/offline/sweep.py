@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from streams.alerting import Rule
 from streams.watch.baselines import accept_level, learn
+from streams.watch.knowledge import SpikeState, Tuning
 from streams.watch.lifecycle import Incident, Policy, Reading, begin, may_begin, step
 from streams.watch.rules import rule_version
-from streams.watch.spikes import DAY_SECONDS, Cell, Floats, SpikeState, Tuning, Verdicts, bars, score
+from streams.watch.spikes import Verdicts, bars, score
+from streams.watch.surges import Surges, SurgeWatch
+from streams.watch.tails import Floats
 
 STATES = ("inactive", "pending", "firing", "recovering", "resolved")
 Jumps = Mapping[int, Sequence[tuple[int, int]]]
@@ -46,14 +49,18 @@ class Heard:
 
 
 class Sweep:
-    """Step k is the k-th row of each series; every row is scored before it is learned."""
+    """Step k is the k-th row of each series; every row is scored before it is learned.
 
-    def __init__(self, counts: Counts, tuning: Tuning, budget: float) -> None:
+    Without ``with_share`` the negatives are not looked at: volume alone decides.
+    """
+
+    def __init__(self, counts: Counts, tuning: Tuning, budget: float, with_share: bool = True) -> None:
         self.counts = counts
         self.tuning = tuning
         self.threshold = tuning.threshold(budget)
         self.version = rule_version(Rule(name="detect", budget=budget))
         self.state = SpikeState.empty(len(counts.names), tuning)
+        self.surges = None if with_share else SurgeWatch(len(counts.names), tuning)
         self.policy = Policy()
         self.incidents: dict[int, Incident] = {}
         self.clock = counts.clock.copy()
@@ -74,28 +81,37 @@ class Sweep:
     def _step(self, k: int, active: int) -> None:
         row, clock, slots = self.tuning.row_seconds, self.clock[:active], slice(0, active)
         y, n = self.counts.negatives[k, :active], self.counts.totals[k, :active]
-        cell = _cells(clock)
-        verdicts = score(self.state, self.tuning, slots, y, n, cell)
-        bar = bars(self.state, self.tuning, slots, self.threshold)
+        start = _starts(clock)
+        told: Surges | Verdicts
+        if self.surges is not None:
+            told, bar = self.surges.score(slots, n), np.full(active, self.threshold)
+            young = np.full(active, k < self.tuning.rows_per_day)
+        else:
+            told = verdicts = score(self.state, self.tuning, slots, y, n, start)
+            bar = bars(self.state, self.tuning, slots, self.threshold)
+            young = self.state.seen[slots] < self.tuning.rows_per_day
         # On its first day a series knows too little to say that anything is rare.
-        shown = np.where(self.state.seen[slots] < self.tuning.rows_per_day, 0.0, verdicts.score)
+        shown = np.where(young, 0.0, told.score)
         held = np.zeros(active, dtype=bool)
-        shifted: list[tuple[int, int]] = []
+        shifted: list[int] = []
         open_slots = [slot for slot in self.incidents if slot < active]
         for slot in sorted({*np.flatnonzero(shown >= self.threshold).tolist(), *open_slots}):
-            reading = self._reading(verdicts, slot, int(clock[slot]), float(shown[slot]), float(bar[slot]))
+            reading = self._reading(float(told.observed[slot]), int(clock[slot]), float(shown[slot]), float(bar[slot]))
             state, alert_id = self._move(slot, reading)
             if state == "shifted":
-                shifted.append((slot, cell if isinstance(cell, int) else int(cell[slot])))
+                shifted.append(slot)
                 state = "resolved"
             self.heard.state[k, slot] = STATES.index(state)
             if alert_id:
                 self.heard.alert[k, slot] = self._number(alert_id)
                 held[slot] = True
-        hour_ends = clock // 3600 != (clock + row) // 3600
-        learn(self.state, self.tuning, slots, y, n, verdicts, cell, hour_ends, held)
-        for slot, hour in shifted:
-            accept_level(self.state, self.tuning, slot, hour)
+        if self.surges is not None:
+            self.surges.learn(slots, n)
+        else:
+            hour_ends = clock // 3600 != (clock + row) // 3600
+            learn(self.state, self.tuning, slots, y, n, verdicts, start, hour_ends, held)
+            for slot in shifted:
+                accept_level(self.state, self.tuning, slot, float(verdicts.basis.season[slot]))
         self.clock[:active] += row
         self.heard.score[k, :active] = shown
         self.heard.threshold[k, :active] = bar
@@ -113,11 +129,11 @@ class Sweep:
         incident = self.incidents.get(slot)
         if incident is None or incident.state == "resolved":
             if not may_begin(incident, reading):
-                if incident is not None and reading.mark_ms >= incident.rearm_ms:
+                if incident is not None and incident.forgotten_by(reading.mark_ms):
                     del self.incidents[slot]
                 waits = reading.score >= self.threshold and incident is None
                 return ("pending" if waits else "inactive"), ""
-            incident, _ = begin("detect", self.version, self.counts.names[slot], reading)
+            incident, _ = begin("detect", self.version, self.counts.names[slot], reading, incident)
             self.incidents[slot] = incident
         else:
             moved = step(incident, reading, self.policy)
@@ -125,7 +141,7 @@ class Sweep:
                 return "shifted", ""
         return incident.state, incident.alert_id if incident.ringing else ""
 
-    def _reading(self, verdicts: Verdicts, slot: int, start: int, shown: float, bar: float) -> Reading:
+    def _reading(self, observed: float, start: int, shown: float, bar: float) -> Reading:
         end_ms = (start + self.tuning.row_seconds) * 1000
         return Reading(
             start_ms=start * 1000,
@@ -134,12 +150,11 @@ class Sweep:
             closed=True,
             score=shown,
             threshold=bar,
-            observed=float(verdicts.observed[slot]),
+            observed=observed,
             loud=shown >= bar,
         )
 
 
-def _cells(clock: NDArray[np.int64]) -> Cell:
-    """The hours of week of the series' current rows; one number where they agree."""
-    cell = (clock // 3600 % 24 + 24 * ((clock // DAY_SECONDS + 3) % 7 >= 5)).astype(np.intp)
-    return int(cell[0]) if len(cell) and (cell == cell[0]).all() else cell
+def _starts(clock: NDArray[np.int64]) -> int | NDArray[np.int64]:
+    """The epoch seconds of the series' current rows; one number where they agree."""
+    return int(clock[0]) if len(clock) and (clock == clock[0]).all() else clock

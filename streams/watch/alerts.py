@@ -37,8 +37,8 @@ class Finding:
     age: int = 0
 
     @classmethod
-    def of(cls, verdicts: Verdicts, at: int, slot: int, spread: float, age: int = 0) -> Finding:
-        """Entry ``at`` of ``verdicts``, which is about ``slot``; ``spread`` is 1/r of its counts over one window."""
+    def of(cls, verdicts: Verdicts, at: int, slot: int, age: int = 0) -> Finding:
+        """Entry ``at`` of ``verdicts``, which is about ``slot``."""
         scale, expected = int(verdicts.scale[at]), float(verdicts.expected[at])
         return cls(
             slot=slot,
@@ -48,7 +48,7 @@ class Finding:
             baseline_share=float(verdicts.baseline_share[at]),
             volume=float(verdicts.volume[at]),
             share=float(verdicts.share[at]),
-            usual_range=usual_range(expected, (1 + 0.5 * math.log2(scale)) / spread),
+            usual_range=usual_range(expected, 1 / float(verdicts.spread[at])),
             age=age,
         )
 

@@ -1,8 +1,8 @@
-"""What a closed row teaches: level, dispersion, hour profile, negative share and the series' own tail.
+"""What a closed row teaches: level, profile, spread, share, its wandering, and the series' own tail.
 
 Every step is bounded: a row counts at most three standard deviations above what was expected, and no more
-than was expected while an incident lasts. (Constants and update rules: see ``spikes``; robust clipping as
-in Farrington's surveillance algorithms.)
+than was expected while an incident lasts, so that a crisis does not become the new normal. (Robust clipping as
+in Farrington's surveillance algorithms; the share's log-odds follow a Kalman filter of a mean-reverting walk.)
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.watch.spikes import (
-    LEVEL_FLOOR,
-    LN10,
-    TAIL_START,
-    Cell,
-    Floats,
-    Slots,
-    SpikeState,
-    Tuning,
-    Verdicts,
-    bounded,
-    overdispersion,
-    pick,
-)
+from streams.watch.expectations import CLUMP_ROWS, LEVEL_FLOOR, Expectation, hour_of, weekend_of
+from streams.watch.knowledge import TAIL_START, Slots, SpikeState, Tuning
+from streams.watch.spikes import Verdicts
+from streams.watch.tails import Floats, bounded
+
+CALM_BELOW = 2.0
+"""Evidence above which a row says nothing about the usual spread."""
+FREEZE_ABOVE = 4.0
+"""Evidence above which a row says nothing about the usual share."""
+SURPRISE = 2.5
+"""Standard deviations that one row may move the share's wandering by, at most."""
+TAIL_BELOW = 4.5
+"""Evidence above which a row is more likely news than tail."""
+TAIL_MOST = 300.0
+MOST_ODDS = 30.0
 
 
 def learn(
@@ -33,111 +34,155 @@ def learn(
     y: Floats,
     n: Floats,
     verdicts: Verdicts,
-    cell: Cell,
+    start: int | NDArray[np.int64],
     hour_ends: bool | NDArray[np.bool_],
     held: NDArray[np.bool_],
 ) -> None:
-    """Close the row: learn it into the level, the profile, the share and the tail, and turn the ring.
+    """Close the row: learn it, and turn the ring.
 
-    ``held`` marks series with an incident: they learn at most what was expected, so that a crisis does not
-    become the new normal while it lasts. ``hour_ends`` says where the row is the last of its hour.
+    ``held`` marks series with an incident: they learn at most what was expected. ``hour_ends`` says where the row
+    is the last of its hour.
     """
-    mu, p = verdicts.mu, verdicts.baseline_share
-    season = np.maximum(pick(state.season, slots, cell), 0.1)
-    sd = np.sqrt(mu + mu * mu * overdispersion(state, slots))
-    clipped = bounded(y, mu - 3 * sd, mu + 3 * sd + 0.5)
+    basis = verdicts.basis
+    documents = basis.documents
+    sd = np.sqrt(documents + documents * documents * basis.spread)
+    clipped = bounded(n, documents - 3 * sd, documents + 3 * sd + 0.5)
     pace = state.pace[slots]
     fresh = pace == 0
-    clipped = np.where(fresh, np.maximum(y, 0.1), clipped)
-    clipped = np.where(held, np.minimum(clipped, mu), clipped)
-    rate = np.maximum(1 - 2.0 ** (-1 / (tuning.level_half_life * tuning.rows_per_day)), 1.0 / (pace + 1))
+    clipped = np.where(fresh, np.maximum(n, 0.1), clipped)
+    clipped = np.where(held, np.minimum(clipped, documents), clipped)
+    _learn_season(state, tuning, slots, clipped, n, basis, start, hour_ends)
+    rate = np.maximum(1 - tuning.keep(24 * tuning.level_half_life_days), 1.0 / (pace + 1))
     level = state.level[slots]
-    state.level[slots] = np.maximum(level + rate * (clipped / season - level), LEVEL_FLOOR)
-    _learn_dispersion(state, tuning, slots, clipped, mu, fresh)
-    if tuning.two_keys:
-        _learn_share(state, tuning, slots, y, n, p, held)
-    _learn_tail(state, slots, verdicts.evidence)
-    state.hour_sum[slots] += clipped
-    state.hour_rows[slots] += 1
-    if np.any(hour_ends):
-        _learn_season(state, tuning, slots, cell, hour_ends)
+    state.level[slots] = np.maximum(level + rate * (clipped / np.maximum(basis.season, 0.1) - level), LEVEL_FLOOR)
+    _learn_spread(state, tuning, slots, n, basis, (verdicts.evidence < CALM_BELOW) & ~held & ~fresh)
+    _learn_surge(state, tuning, slots, n - y, basis)
+    _learn_share(state, tuning, slots, y, n, basis, (verdicts.evidence < FREEZE_ABOVE) & ~held)
+    _learn_tail(state, slots, verdicts.evidence, held)
     state.seen[slots] += 1
     state.pace[slots] += 1
     state.stories[slots] += n
     state.ring_y[state.head, slots] = y
     state.ring_n[state.head, slots] = n
-    state.ring_mu[state.head, slots] = mu
+    state.ring_mu[state.head, slots] = basis.negatives
+    state.ring_other[state.head, slots] = basis.others
     state.head = (state.head + 1) % len(state.ring_y)
 
 
-def accept_level(state: SpikeState, tuning: Tuning, slot: int, cell: int) -> None:
+def accept_level(state: SpikeState, tuning: Tuning, slot: int, season: float) -> None:
     """Take the last rows of ``slot`` for the new normal: a level that stays is no longer a spike."""
-    season = max(float(state.season[slot, cell]), 0.1)
-    state.level[slot] = max(float(state.ring_y[:, slot].mean()) / season, LEVEL_FLOOR)
+    state.level[slot] = max(float(state.ring_n[:, slot].mean()) / max(season, 0.1), LEVEL_FLOOR)
     state.pace[slot] = min(int(state.pace[slot]), int(tuning.rows_per_day / 2))
     total = float(state.ring_n[:, slot].sum())
     if total > 0:
         share = (float(state.ring_y[:, slot].sum()) + 1) / (total + 4)
-        state.pn[slot], state.pd[slot] = 10 * share, 10.0
+        state.pn[slot], state.pd[slot] = 20 * share, 20.0
+        state.drift[slot], state.drift_var[slot] = 0.0, tuning.wander
 
 
-def _learn_dispersion(
-    state: SpikeState, tuning: Tuning, slots: Slots, clipped: Floats, mu: Floats, fresh: NDArray[np.bool_]
+def _learn_spread(
+    state: SpikeState, tuning: Tuning, slots: Slots, n: Floats, basis: Expectation, calm: NDArray[np.bool_]
 ) -> None:
-    keep = 1 - 1 / (tuning.dispersion_memory * tuning.rows_per_day)
-    surprise = np.where(fresh, 0.0, (clipped - mu) ** 2 - mu)
-    state.dn[slots] = np.maximum(keep * state.dn[slots] + surprise, 0.0)
-    state.dd[slots] = keep * state.dd[slots] + np.where(fresh, 0.0, mu * mu)
+    """The volume's variance, (1 + clump) mu + mu^2 / r, by moments; each row weighted by how well it can tell."""
+    keep = 1 - tuning.fade(tuning.dispersion_days)
+    mu = basis.documents * basis.surge
+    swing = mu * basis.spread
+    clump = np.maximum(state.clump_n[slots] / (state.clump_d[slots] + CLUMP_ROWS), 0.0)
+    sd = np.sqrt(mu * (1 + swing))
+    missed = (bounded(n, mu - 3 * sd, mu + 3 * sd + 0.5) - mu) ** 2 - mu
+    weight = np.where(calm, 1 / (1 + swing) ** 2, 0.0)
+    state.dn[slots] = np.maximum(keep * state.dn[slots] + weight * (missed - clump * mu), 0.0)
+    state.dd[slots] = keep * state.dd[slots] + weight * mu * mu
+    missed = (np.minimum(n, mu + 8 * sd + 3) - mu) ** 2 - mu
+    weight = np.where(calm, 1 / ((1 + swing) ** 2 + 1 / mu), 0.0)
+    state.clump_n[slots] = keep * state.clump_n[slots] + weight * (missed / mu - np.maximum(swing - clump, 0.0))
+    state.clump_d[slots] = keep * state.clump_d[slots] + weight
+
+
+def _learn_surge(state: SpikeState, tuning: Tuning, slots: Slots, others: Floats, basis: Expectation) -> None:
+    keep, usual = tuning.keep(tuning.surge_half_life_hours), basis.others
+    most = usual + 9 * np.sqrt(usual + usual * usual * basis.spread) + 1
+    weight = 1 / (1 + usual * basis.spread)
+    state.surge_n[slots] = keep * state.surge_n[slots] + weight * np.minimum(others, most)
+    state.surge_d[slots] = keep * state.surge_d[slots] + weight * usual
 
 
 def _learn_share(
-    state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, p: Floats, held: NDArray[np.bool_]
+    state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, basis: Expectation, calm: NDArray[np.bool_]
 ) -> None:
-    fade = 1 / (tuning.share_memory * tuning.rows_per_day)
-    spread = bounded(state.vn[slots] / state.vd[slots], 0.005, 0.4)
+    p, rho = basis.share, basis.share_spread
     v0 = n * p * (1 - p)
-    limit = np.ceil(p * n + 3 * np.sqrt(v0 * (1 + np.maximum(n - 1, 0) * spread)) + 1)
-    counted = np.minimum(y, np.where(held, p * n, limit))
-    state.pn[slots] = (1 - fade) * state.pn[slots] + 20 * fade * counted
-    state.pd[slots] = (1 - fade) * state.pd[slots] + 20 * fade * n
-    enough = n >= 4
-    keep = 1 - 1 / (tuning.overlap_memory * tuning.rows_per_day)
-    vn, vd = state.vn[slots], state.vd[slots]
-    state.vn[slots] = np.where(enough, np.maximum(keep * vn + (counted - p * n) ** 2 - v0, 0.0), vn)
-    state.vd[slots] = np.where(enough, keep * vd + v0 * (n - 1), vd)
+    effect = 1 + np.maximum(n - 1, 0) * rho
+    counted = np.minimum(y, np.ceil(n * p + 3 * np.sqrt(v0 * effect) + 1))
+    informed = calm & (n > 0)
+    keep = tuning.keep(tuning.wander_half_life_hours)
+    prior = keep * keep * state.drift_var[slots] + (1 - keep * keep) * tuning.wander
+    noise = effect / np.maximum(v0, 1e-9)
+    gain = np.where(informed, prior / (prior + noise), 0.0)
+    most = SURPRISE * np.sqrt(prior + noise)
+    missed = bounded((counted - n * p) / np.maximum(v0, 1e-9), -most, most)
+    state.drift[slots] = keep * state.drift[slots] + gain * missed
+    state.drift_var[slots] = (1 - gain) * prior
+    fade = np.where(calm, tuning.fade(tuning.share_days), 0.0)
+    state.pn[slots] = (1 - fade) * state.pn[slots] + np.where(calm, counted, 0.0)
+    state.pd[slots] = (1 - fade) * state.pd[slots] + np.where(calm, n, 0.0)
+    telling = n >= 4
+    kept = np.where(telling, 1 - tuning.fade(tuning.overlap_days), 1.0)
+    weight = np.where(telling, 1 / (effect * effect), 0.0)
+    surprise = np.minimum((counted - n * p) ** 2 / np.maximum(v0, 1e-9), 25 * effect) - 1
+    state.vn[slots] = np.maximum(kept * state.vn[slots] + weight * surprise * (n - 1), 0.0)
+    state.vd[slots] = kept * state.vd[slots] + weight * (n - 1) ** 2
 
 
-def _learn_tail(state: SpikeState, slots: Slots, evidence: Floats) -> None:
-    above = evidence > TAIL_START
-    mean = np.maximum(state.tail_sum[slots] / state.tail_n[slots], 1 / LN10)
-    total = state.tail_sum[slots] + np.where(above, np.minimum(evidence - TAIL_START, 6 * mean), 0.0)
+def _learn_tail(state: SpikeState, slots: Slots, evidence: Floats, held: NDArray[np.bool_]) -> None:
+    """Count what is unusual but no alarm: alarms are what the tail is there to judge."""
+    above = (evidence > TAIL_START) & (evidence < TAIL_BELOW) & ~held
     n = state.tail_n[slots] + above
+    total = state.tail_sum[slots] + np.where(above, evidence - TAIL_START, 0.0)
     rows = state.tail_rows[slots] + 1
-    shrink = np.where(n > 300, 300 / n, 1.0)
+    shrink = np.where(n > TAIL_MOST, TAIL_MOST / np.maximum(n, 1.0), 1.0)
     state.tail_sum[slots], state.tail_n[slots], state.tail_rows[slots] = total * shrink, n * shrink, rows * shrink
 
 
 def _learn_season(
-    state: SpikeState, tuning: Tuning, slots: Slots, cell: Cell, hour_ends: bool | NDArray[np.bool_]
+    state: SpikeState,
+    tuning: Tuning,
+    slots: Slots,
+    clipped: Floats,
+    n: Floats,
+    basis: Expectation,
+    start: int | NDArray[np.int64],
+    hour_ends: bool | NDArray[np.bool_],
 ) -> None:
-    """Move the hour's profile toward what the hour showed, by how much information it held.
+    """Let the profile earn its place, and at the end of an hour take in what the hour showed.
 
-    Until the other half of the week has seen this hour, it follows.
+    ``season_odds`` sums by how much the profile predicted the row better (log-likelihood) than a flat line would
+    have; each row is bounded, so that no single one decides.
     """
+    level = np.maximum(state.level[slots], LEVEL_FLOOR)
+    full = np.maximum(level * bounded(basis.hourly * basis.weekly, 0.05, 8.0), LEVEL_FLOOR)
+    size = 1 / basis.spread
+    better = n * np.log(full / level) - (n + size) * np.log((size + full) / (size + level))
+    warm = state.seen[slots] > tuning.rows_per_day
+    odds = (1 - tuning.row_seconds / 900_000) * state.season_odds[slots] + np.where(
+        warm, bounded(better, -3.0, 3.0), 0.0
+    )
+    state.season_odds[slots] = bounded(odds, -MOST_ODDS, MOST_ODDS)
+    weight = 1 / (1 + basis.documents * basis.spread)
+    state.now_n[slots] += weight * clipped
+    state.now_d[slots] += weight * level
+    if not np.any(hour_ends):
+        return
     index = np.arange(len(state.level), dtype=np.intp)[slots]
     ended = np.broadcast_to(np.asarray(hour_ends), index.shape)
-    index, cells = index[ended], np.broadcast_to(np.asarray(cell, np.intp), index.shape)[ended]
-    rows, level = state.hour_rows[index], state.level[index]
-    ratio = bounded((state.hour_sum[index] / rows + 0.02) / (level + 0.02), 0.05, 8.0)
-    seen = state.season_seen[index, cells]
-    held = rows * level
-    hours_to_days = 2.0 ** (-1 / tuning.season_half_life)
-    step = np.maximum(1 - hours_to_days, 1.0 / (seen + 1)) * held / (held + 2)
-    profile = state.season[index, cells]
-    state.season[index, cells] = profile + step * (ratio - profile)
-    state.season_seen[index, cells] = np.minimum(seen + 1, 60_000)
-    other = np.where(cells < 24, cells + 24, cells - 24)
-    unseen = state.season_seen[index, other] == 0
-    state.season[index[unseen], other[unseen]] = state.season[index[unseen], cells[unseen]]
-    state.hour_sum[index] = 0.0
-    state.hour_rows[index] = 0.0
+    index = index[ended]
+    hour = np.broadcast_to(np.asarray(hour_of(start), np.intp), ended.shape)[ended]
+    weekend = np.broadcast_to(np.asarray(weekend_of(start), np.intp), ended.shape)[ended]
+    counted, flat = state.now_n[index], state.now_d[index]
+    daily, hourly = 1 - 1 / tuning.season_days, 1 - 1 / (24 * tuning.season_days)
+    state.hour_n[hour, index] = daily * state.hour_n[hour, index] + counted
+    state.hour_d[hour, index] = daily * state.hour_d[hour, index] + flat * basis.weekly[ended]
+    state.week_n[weekend, index] = hourly * state.week_n[weekend, index] + counted
+    state.week_d[weekend, index] = hourly * state.week_d[weekend, index] + flat * basis.hourly[ended]
+    state.now_n[index] = 0.0
+    state.now_d[index] = 0.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.watch.spikes import Floats
+from streams.watch.tails import Floats
 
 DAY_MS = 24 * 3600 * 1000
 DAYS = 96

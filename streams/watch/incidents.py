@@ -13,8 +13,9 @@ from streams.watch.alerts import Finding, with_evidence, without_evidence
 from streams.watch.evidence import Scene
 from streams.watch.lifecycle import Incident, Reading, begin, bury, may_begin, step
 from streams.watch.rules import CompiledRule
-from streams.watch.spikes import Floats, Verdicts, bars, overdispersion
+from streams.watch.spikes import Verdicts, bars
 from streams.watch.table import SeriesTable
+from streams.watch.tails import Floats
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ class Incidents:
             for at in sorted({*np.flatnonzero(loud).tolist(), *self._places(number, index)}):
                 slot = int(index[at])
                 reading = _reading(verdicts, at, bar, loud, moment)
-                spread = float(overdispersion(table.state, index[at : at + 1])[0])
-                finding = Finding.of(verdicts, at, slot, spread, moment.late)
+                finding = Finding.of(verdicts, at, slot, moment.late)
                 alert = self._move(number, slot, table.slots.name(slot), reading, finding, scene)
                 if alert is not None:
                     due.append((alert.series, number, alert))

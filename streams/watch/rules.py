@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.alerting import Rule
+from streams.watch.knowledge import Tuning
 from streams.watch.lifecycle import HOUR_MS, Policy
 from streams.watch.series import matches
-from streams.watch.spikes import Tuning
 
 
 @dataclass(frozen=True)

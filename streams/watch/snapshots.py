@@ -25,7 +25,7 @@ from streams.watch.windows import Item
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest"
 
 
@@ -95,7 +95,7 @@ def written(watcher: Watcher) -> bytes:
         "heights": watcher.heights.table[:, :top],
     }
     for name, array in table.state.arrays().items():
-        arrays[f"state_{name}"] = array[:, :top] if name.startswith("ring_") else array[:top]
+        arrays[f"state_{name}"] = array[..., :top]
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
@@ -149,7 +149,7 @@ def _fill_table(watcher: Watcher, manifest: Manifest, arrays: dict[str, NDArray[
     table.open_n[:top] = arrays["open_n"]
     table.heard_ms[:top] = arrays["heard_ms"]
     for name, array in table.state.arrays().items():
-        place = array[:, :top] if name.startswith("ring_") else array[:top]
+        place = array[..., :top]
         place[...] = arrays[f"state_{name}"]
     table.state.head = manifest.head
     watcher.heights = Heights(len(table.open_y))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.watch.knowledge import DAY_SECONDS, SpikeState, Tuning
 from streams.watch.rules import CompiledRule, covering
 from streams.watch.slots import Slots
-from streams.watch.spikes import DAY_SECONDS, SpikeState, Tuning
 
 FIRST_CAPACITY = 64
 DAY_MS = DAY_SECONDS * 1000

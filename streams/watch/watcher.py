@@ -23,10 +23,12 @@ from streams.watch.evidence import Scene, Witnesses
 from streams.watch.folding import Stories
 from streams.watch.heights import Heights
 from streams.watch.incidents import Incidents, Moment
+from streams.watch.knowledge import Tuning
 from streams.watch.memory import Memory
 from streams.watch.rules import compiled
-from streams.watch.spikes import Floats, Tuning, Verdicts, cell_of, recent, rescore, score
+from streams.watch.spikes import Verdicts, recent, rescore, score
 from streams.watch.table import DAY_MS, FIRST_CAPACITY, SeriesTable
+from streams.watch.tails import Floats
 from streams.watch.windows import MINUTE_MS, Item, Sources, Waiting, window_start
 
 MOST_WAITING = 500_000
@@ -233,8 +235,8 @@ class Watcher:
         index = self._promising(touched)
         if index.size:
             table = self.table
-            cell = cell_of(self.open_ms // 1000)
-            verdicts = score(table.state, self.tuning, index, table.open_y[index], table.open_n[index], cell)
+            y, n, elapsed = table.open_y[index], table.open_n[index], (stop - self.open_ms) / self.size_ms
+            verdicts = score(table.state, self.tuning, index, y, n, self.open_ms // 1000, elapsed)
             alerts += self._ring(index, verdicts, self.open_ms)
         return alerts
 
@@ -296,15 +298,15 @@ class Watcher:
         start, end = self.open_ms, self.open_ms + self.size_ms
         table, top = self.table, self.table.slots.top
         everyone = slice(0, top)
-        y, n, cell = table.open_y[:top].copy(), table.open_n[:top].copy(), cell_of(start // 1000)
-        verdicts = score(table.state, self.tuning, everyone, y, n, cell)
+        y, n = table.open_y[:top].copy(), table.open_n[:top].copy()
+        verdicts = score(table.state, self.tuning, everyone, y, n, start // 1000)
         alerts = self._ring(np.arange(top, dtype=np.intp), verdicts, start, closed=True)
         held = np.zeros(top, dtype=bool)
         held[self.incidents.ringing()] = True
         hour_ends = start // 3_600_000 != end // 3_600_000
-        learn(table.state, self.tuning, everyone, y, n, verdicts, cell, hour_ends, held)
+        learn(table.state, self.tuning, everyone, y, n, verdicts, start // 1000, hour_ends, held)
         for slot in self.incidents.take_shifted():
-            accept_level(table.state, self.tuning, slot, cell)
+            accept_level(table.state, self.tuning, slot, float(verdicts.basis.season[slot]))
         if self._listener is not None:
             self._listener(ClosedWindow(start, len(table.slots), table.slots.names, y, n, verdicts.mu, verdicts.score))
         table.next_window()
@@ -322,7 +324,8 @@ class Watcher:
         alerts: list[Alert] = []
         for age in sorted({age for _, age in corrected}, reverse=True):
             index = np.array(sorted(slot for slot, old in corrected if old == age), np.intp)
-            verdicts = rescore(self.table.state, self.tuning, index, np.full(len(index), age, np.intp))
+            ages = np.full(len(index), age, np.intp)
+            verdicts = rescore(self.table.state, self.tuning, index, ages, self.open_ms // 1000)
             alerts += self._ring(index, verdicts, self.open_ms - age * self.size_ms, late=age)
         return alerts
 

@@ -33,8 +33,9 @@ from streams.records import (
 )
 from streams.settings import WatchSettings
 from streams.watch.baselines import learn
+from streams.watch.knowledge import SpikeState, Tuning
 from streams.watch.observations import gather
-from streams.watch.spikes import SpikeState, Tuning, score
+from streams.watch.spikes import score
 from streams.watch.watcher import Watcher
 
 START = 1_704_067_200
@@ -59,8 +60,8 @@ def sweep(series: int, rounds: int) -> float:
         n = rng.poisson(rate).astype(float)
         y = rng.binomial(n.astype(int), 0.25).astype(float)
         begun = time.process_time()
-        verdicts = score(state, tuning, everyone, y, n, row // 4 % 24)
-        learn(state, tuning, everyone, y, n, verdicts, row // 4 % 24, row % 4 == 3, held)
+        verdicts = score(state, tuning, everyone, y, n, START + row * WINDOW)
+        learn(state, tuning, everyone, y, n, verdicts, START + row * WINDOW, row % 4 == 3, held)
         taken.append(time.process_time() - begun)
     return statistics.median(taken[WARM_UP:])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.offline.sweep import Counts, Heard, Sweep
-from streams.watch.spikes import Tuning
+from streams.watch.knowledge import Tuning
 from tests.evaluation.backgrounds import Background
 from tests.evaluation.trials import WINDOW_SECONDS, Floats, Trial
 
@@ -34,7 +34,7 @@ def sounded(trial: Trial, budget: float, *, raw: bool = False, share: bool = Tru
         negatives=negative,
         lengths=np.full(trial.keys, trial.windows, np.intp),
     )
-    return _of(Sweep(counts, Tuning(WINDOW_SECONDS, two_keys=share), budget).run())
+    return _of(Sweep(counts, Tuning(WINDOW_SECONDS), budget, with_share=share).run())
 
 
 def sounded_backgrounds(backgrounds: Sequence[Background], budget: float) -> list[Sounded]:
@@ -46,7 +46,7 @@ def sounded_backgrounds(backgrounds: Sequence[Background], budget: float) -> lis
         totals[: lengths[slot], slot] = backgrounds[at].counts
     clock = np.array([backgrounds[at].starts[0] for at in ordered], np.int64)
     names = [backgrounds[at].name for at in ordered]
-    heard = _of(Sweep(Counts(names, clock, totals, totals, lengths), Tuning(300, two_keys=False), budget).run())
+    heard = _of(Sweep(Counts(names, clock, totals, totals, lengths), Tuning(300), budget, with_share=False).run())
     found: dict[int, Sounded] = {}
     for slot, at in enumerate(ordered):
         rows = slice(0, int(lengths[slot]))

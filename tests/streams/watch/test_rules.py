@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from streams.alerting import Rule
+from streams.watch.knowledge import Tuning
 from streams.watch.rules import compiled, covers, rule_version
-from streams.watch.spikes import Tuning
 
 PLAIN = Rule(name="r")
 
