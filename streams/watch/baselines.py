@@ -7,6 +7,8 @@ in Farrington's surveillance algorithms; the share's log-odds follow a Kalman fi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,9 @@ TAIL_BELOW = 4.5
 """Evidence above which a row is more likely news than tail."""
 TAIL_MOST = 300.0
 MOST_ODDS = 30.0
+CREEP_ODDS, MOST_CREEP = 1.5, 0.5
+"""The rise of the share's odds that the slow channel is built to hear, and the most one row says for or against it."""
+LN10 = math.log(10)
 
 
 def learn(
@@ -58,6 +63,7 @@ def learn(
     _learn_spread(state, tuning, slots, n, basis, (verdicts.evidence < CALM_BELOW) & ~held & ~fresh)
     _learn_surge(state, tuning, slots, n - y, basis)
     _learn_share(state, tuning, slots, y, n, basis, (verdicts.evidence < FREEZE_ABOVE) & ~held)
+    _learn_creep(state, tuning, slots, y, n, basis)
     _learn_tail(state, slots, verdicts.evidence, held)
     state.seen[slots] += 1
     state.pace[slots] += 1
@@ -78,6 +84,7 @@ def accept_level(state: SpikeState, tuning: Tuning, slot: int, season: float) ->
         share = (float(state.ring_y[:, slot].sum()) + 1) / (total + 4)
         state.pn[slot], state.pd[slot] = 20 * share, 20.0
         state.drift[slot], state.drift_var[slot] = 0.0, tuning.wander
+        state.creep[slot] = 0.0
 
 
 def _learn_spread(
@@ -132,6 +139,22 @@ def _learn_share(
     surprise = np.minimum((counted - n * p) ** 2 / np.maximum(v0, 1e-9), 25 * effect) - 1
     state.vn[slots] = np.maximum(kept * state.vn[slots] + weight * surprise * (n - 1), 0.0)
     state.vd[slots] = kept * state.vd[slots] + weight * (n - 1) ** 2
+
+
+def _learn_creep(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, basis: Expectation) -> None:
+    """A Shiryaev-Roberts e-detector for odds that have risen by half and stay there, as log10 of its value and 1.
+
+    With no change its expectation grows by one a row, so it passes A less than once in A rows: the threshold of a
+    budget is the same as for spikes. Each row's likelihood ratio is weakened by how far the share scatters and
+    wanders anyway, and bounded, so that it takes many rows and not one spike.
+    """
+    p = basis.usual_share
+    raised = CREEP_ODDS * p / (1 - p + CREEP_ODDS * p)
+    gain = y * np.log(raised / p) + (n - y) * np.log((1 - raised) / (1 - p))
+    rows = 2 / (1 - tuning.keep(tuning.wander_half_life_hours))
+    noise = 1 + np.maximum(n - 1, 0) * basis.share_spread + rows * tuning.wander * n * p * (1 - p)
+    step = bounded(gain / noise, -MOST_CREEP, MOST_CREEP) / LN10
+    state.creep[slots] = np.log1p(10.0 ** np.minimum(state.creep[slots] + step, 30.0)) / LN10
 
 
 def _learn_tail(state: SpikeState, slots: Slots, evidence: Floats, held: NDArray[np.bool_]) -> None:

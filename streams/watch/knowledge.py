@@ -87,9 +87,9 @@ class SpikeState:
     day and by weekday or weekend, ``now_*`` for the hour so far; ``season_odds``: log-odds that the profile predicts
     better than none; ``dn/dd``: spread of the volume, ``clump_*``: how documents clump where few are expected;
     ``surge_*``: counted and expected other documents of the last hours; ``pn/pd``: negatives among documents;
-    ``drift``, ``drift_var``: where the share's log-odds wandered to; ``vn/vd``: spread of the share; ``tail_*``:
-    excesses of evidence; ``seen``: rows learned; ``stories``: documents counted; ``ring_*``: the last rows, what was
-    counted and what was expected of negatives and of others.
+    ``drift``, ``drift_var``: where the share's log-odds wandered to; ``vn/vd``: spread of the share; ``creep``:
+    evidence of a lasting rise of it; ``tail_*``: excesses of evidence; ``seen``: rows learned; ``stories``: documents
+    counted; ``ring_*``: the last rows, what was counted and what was expected of negatives and of others.
     """
 
     level: Floats
@@ -106,6 +106,7 @@ class SpikeState:
     drift_var: Floats
     vn: Floats
     vd: Floats
+    creep: Floats
     tail_sum: Floats
     tail_n: Floats
     tail_rows: Floats
@@ -169,22 +170,7 @@ class SpikeState:
 
 
 _SCALARS = (
-    *(
-        "level",
-        "season_odds",
-        "dn",
-        "dd",
-        "clump_n",
-        "clump_d",
-        "surge_n",
-        "surge_d",
-        "pn",
-        "pd",
-        "drift",
-        "drift_var",
-        "vn",
-        "vd",
-    ),
-    *("tail_sum", "tail_n", "tail_rows", "stories", "now_n", "now_d"),
+    *("level", "season_odds", "dn", "dd", "clump_n", "clump_d", "surge_n", "surge_d", "pn", "pd"),
+    *("drift", "drift_var", "vn", "vd", "creep", "tail_sum", "tail_n", "tail_rows", "stories", "now_n", "now_d"),
 )
 _PRIORS = {"level": 0.1, "drift_var": 0.04}

@@ -57,7 +57,8 @@ class Verdicts:
     and the share of negatives are by themselves, where there is evidence at all. ``scale`` is the number of rows
     over which the evidence is strongest; ``observed``, ``expected`` (before the others are known) and ``total``
     count over it, and the negatives' variance is ``expected + spread expected^2``. ``mu`` is
-    the expectation of a single row, ``baseline_share`` the usual share.
+    the expectation of a single row, ``baseline_share`` the usual share. ``creep`` is the slow channel's
+    score up to the row before: a share that has crept up over days (see ``baselines``).
     """
 
     evidence: Floats
@@ -71,6 +72,7 @@ class Verdicts:
     spread: Floats
     mu: Floats
     baseline_share: Floats
+    creep: Floats
     basis: Expectation
 
 
@@ -147,6 +149,7 @@ def _judge(state: SpikeState, tuning: Tuning, slots: Slots, basis: Expectation, 
         spread=usual_spread,
         mu=basis.negatives,
         baseline_share=basis.usual_share,
+        creep=state.creep[slots],
         basis=basis,
     )
 

@@ -121,6 +121,27 @@ def test_a_partial_count_never_claims_more_volume_than_the_whole() -> None:
     assert (np.diff(partial) >= 0).all()
 
 
+def test_the_others_of_an_open_window_are_held_against_the_part_of_it_that_is_over() -> None:
+    state, _ = sweep(*calm(800, 1))
+    y, n = np.array([7.0]), np.array([8.0])
+    early, late = (score(state, TUNING, EVERYONE, y, n, TEN, elapsed).evidence[0] for elapsed in (0.2, 1.0))
+    assert 0 < early < late
+    quiet = score(state, TUNING, EVERYONE, np.array([1.0]), np.array([2.0]), TEN, 0.2)
+    assert quiet.score[0] == 0
+
+
+def test_a_share_that_creeps_up_is_heard_by_the_slow_channel_alone() -> None:
+    y, n = calm(18 * 96, 2)
+    rng = np.random.default_rng(5)
+    y[15 * 96 :, 0] = rng.binomial(n[15 * 96 :, 0].astype(int), 0.37)
+    state, verdicts = sweep(y, n)
+    limit = TUNING.threshold(0.01)
+    assert state.creep[0] > limit
+    assert state.creep[1] < limit
+    assert max(verdict.creep[1] for verdict in verdicts) < limit
+    assert max(verdict.score[0] for verdict in verdicts[15 * 96 :]) < limit + 1
+
+
 def test_the_budget_of_quiet_series_is_kept() -> None:
     y, n = calm(60 * 96, 40, seed=7)
     _, verdicts = sweep(y, n)
