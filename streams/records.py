@@ -212,7 +212,7 @@ class Background(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """Why it rang. ``volume`` and ``share`` are the two keys, each -log10 of its tail probability.
+    """Why it rang. ``volume`` and ``share`` say how rare each is by itself, as -log10 of its tail probability.
 
     ``expected_low`` to ``expected_high`` is where 95 of 100 calm windows lie. By chance a series gets such a score
     once in ``chance_days``. For ``highest_in_days`` it got none as high: since it did (``reached_before``), or since
