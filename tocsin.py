@@ -36,6 +36,8 @@ app.add_typer(ingest_app, name="ingest")
 watchlist_app = typer.Typer(no_args_is_help=True, help="Make a watch-list of entities.")
 app.add_typer(tocsin_models.release_app, name="release")
 app.command()(tocsin_models.explain)
+app.command()(tocsin_models.train)
+app.command("eval")(tocsin_models.evaluate)
 app.add_typer(watchlist_app, name="watchlist")
 
 
@@ -337,10 +339,11 @@ def main() -> None:
     """Run the command line; what went wrong on purpose is one message on stderr and exit status 2."""
     from models.errors import ModelError
     from streams.errors import EXIT_USAGE, TocsinError
+    from trainer.errors import TrainerError
 
     try:
         app()
-    except (TocsinError, ModelError) as exc:
+    except (TocsinError, ModelError, TrainerError) as exc:
         typer.echo(f"tocsin: {exc}", err=True)
         sys.exit(EXIT_USAGE)
 

@@ -111,3 +111,63 @@ def explain(
 
     given = sys.stdin.read() if text == "-" else text
     raise typer.Exit(run(settings(config), given, entity, target, release, as_json=as_json))
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="A directory of labelled sets, or a file of labelled rows.")],
+    version: Annotated[str, typer.Option(help="Name of the new release.")],
+    rows: Annotated[
+        list[Path] | None, typer.Option("--rows", help="Labelled rows of your own besides: JSONL, CSV or Parquet.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the recipe's.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="JSON of what differs from the shipped recipe.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the rows.")] = None,
+    fraction: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the training rows, for a trial.")] = 1.0,
+    work: Annotated[Path, typer.Option(help="Checkpoint, log and plot; the same again goes on after a kill.")] = Path(
+        "var/training"
+    ),
+    config: Config = None,
+) -> None:
+    """Train a release on labelled rows and put it into the registry; no alias moves.
+
+    Needs the extra `train`. A row has `text` and any of `sentiment` (or `stars`), `topic`, `entities`.
+    """
+    from trainer.command import train as run
+
+    registry = Path(settings(config).scoring.registry)
+    release = run(
+        data,
+        registry,
+        work,
+        version=version,
+        rows=rows or (),
+        sets=only or (),
+        recipe_file=recipe,
+        epochs=epochs,
+        fraction=fraction,
+    )
+    typer.echo(str(release))
+
+
+def evaluate(
+    release: Annotated[str, typer.Argument(help="An alias, a version or a directory.")],
+    data: Annotated[Path, typer.Argument(help="Labelled rows (JSONL, CSV, Parquet), or a directory of labelled sets.")],
+    only: Annotated[list[str] | None, typer.Option("--set", help="Only this set of the directory.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG: confusion and calibration of every question.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32, int8 or fp16.")] = "auto",
+    config: Config = None,
+) -> None:
+    """Judge a release on labelled rows: a JSON of figures per source and question on standard output.
+
+    Accuracy, macro-F1, F1 per class, calibration error, confusion, and 95 % bootstrap intervals. Of a
+    directory, only rows that training holds back are judged.
+    """
+    from trainer.evaluate import run
+
+    place = Path(release) if Path(release).is_dir() else shelf(config).resolve(release)
+    report = run(place, data, sets=only or (), precision=precision)
+    if plot is not None:
+        from trainer.plots import plot_questions
+
+        plot_questions(report["questions"], plot)
+    typer.echo(json.dumps(report, indent=2))

@@ -12,6 +12,7 @@ assembles the same weights.
         adapter.safetensors  LoRA matrices in half precision: <linear>.lora_A [r, in], <linear>.lora_B [out, r]
         heads.safetensors    the heads in half precision
         graph.onnx           the graph; an initialiser without data says in its doc string what fills it
+        grids.safetensors    how the int8 graph rounds activations (models.quantise), where the release has one
         tokenizer.json, README.md, NOTICE
 """
 
@@ -32,12 +33,14 @@ from safetensors.numpy import save_file
 from models import graphs
 from models.base import WEIGHTS, find_base, sha256_of
 from models.errors import BaseEncoderError, CorruptReleaseError, MislabelledReleaseError
+from models.quantise import quantise, read_grids
 from models.registry import CHAMPION, Registry
 from models.release import FileEntry, Labels, Manifest, Temperatures, read_file, write
 
 Tensors = dict[str, NDArray[np.float32]]
 
 RECIPE = "assembly.json"
+GRIDS = "grids.safetensors"
 FILLED_FROM = "filled from "
 """How an empty initialiser's doc string begins; then the tensor's name, and ``^T`` where it is transposed."""
 
@@ -114,12 +117,16 @@ def assemble(directory: Path, base: Path, target: Path) -> Manifest:
     # Checked through a manifest of their own: the same code, the same errors.
     shell = Manifest(parts.version, parts.labels, {}, parts.files)
     held = {name: read_file(directory, shell, name) for name in parts.files}
-    dense = fold(_base_tensors(base, parts), _halves(held, "adapter.safetensors"), parts.adapter_scale)
-    heads = _halves(held, "heads.safetensors")
+    dense = fold(_base_tensors(base, parts), _tensors(held, "adapter.safetensors"), parts.adapter_scale)
+    heads = _tensors(held, "heads.safetensors")
     model = graphs.parse(held["graph.onnx"])
     graphs.check_shapes(model, {name: len(labels) for name, labels in parts.labels.topics.items()})
     fill(model, {**{f"encoder.{name}": value for name, value in dense.items()}, **heads})
-    (target / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    made = {"fp32": ("model.onnx", model)}
+    if GRIDS in held:
+        made["int8"] = ("model.int8.onnx", quantise(model, read_grids(_tensors(held, GRIDS))))
+    for name, graph in made.values():
+        (target / name).write_bytes(graph.SerializeToString(deterministic=True))
     save_file(dense, target / "encoder.safetensors")
     save_file(heads, target / "heads.safetensors")
     for name in ("tokenizer.json", "README.md", "NOTICE"):
@@ -129,7 +136,7 @@ def assemble(directory: Path, base: Path, target: Path) -> Manifest:
         Manifest(
             parts.version,
             parts.labels,
-            {"fp32": "model.onnx"},
+            {precision: name for precision, (name, _) in made.items()},
             {},
             created=parts.created,
             languages=parts.languages,
@@ -200,7 +207,7 @@ def _base_tensors(base: Path, parts: Parts) -> dict[str, NDArray[Any]]:
     }
 
 
-def _halves(held: Mapping[str, bytes], name: str) -> Tensors:
+def _tensors(held: Mapping[str, bytes], name: str) -> Tensors:
     try:
         return {key: value.astype(np.float32) for key, value in load_tensors(held[name]).items()}
     except KeyError as exc:

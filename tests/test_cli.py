@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import tocsin
 
 VERBS = [
-    "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench", "explain",
+    "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench", "explain", "train", "eval",
     "watchlist import", "topics create", "topics list", "dlq show", "dlq replay", "ingest file",
     "release list", "release show", "release history", "release verify", "release promote", "release rollback",
 ]  # fmt: skip

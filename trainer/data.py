@@ -7,18 +7,17 @@ every set and on every machine.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from models.labels import ASPECTS, SENTIMENTS, TAXONOMIES
 from trainer.errors import DataError
+from trainer.tables import read_table
 
 Part = Literal["train", "validation", "test"]
 Head = Literal["price", "tone", "both"]
@@ -70,26 +69,32 @@ def part_of(text: str) -> Part:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as exc:
-                raise DataError(f"{path}:{number}: not JSON: {exc}") from exc
-            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-                raise DataError(f"{path}:{number}: a row needs a `text`")
-            yield row
+    for number, row in enumerate(read_table(path), 1):
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            raise DataError(f"{path}: row {number} needs a `text`")
+        yield row
 
 
 def _sentiment(row: dict[str, Any]) -> int | None:
     value = row.get("sentiment")
     if value is None:
-        return None
+        return _of_stars(row.get("stars"))
     if value not in SENTIMENTS:
         raise DataError(f"sentiment {value!r} is none of {', '.join(SENTIMENTS)}")
     return SENTIMENTS.index(value)
+
+
+def _of_stars(stars: Any) -> int | None:
+    """One or two stars are negative, three neutral, four or five positive."""
+    if stars is None:
+        return None
+    try:
+        given = float(stars)
+    except (TypeError, ValueError) as exc:
+        raise DataError(f"stars {stars!r:.80} is no number") from exc
+    if not 1 <= given <= 5:
+        raise DataError(f"stars {stars!r:.80} is not from 1 to 5")
+    return 0 if given < 2.5 else 1 if given < 3.5 else 2
 
 
 def _entities(row: dict[str, Any]) -> tuple[EntityLabel, ...]:
@@ -108,15 +113,17 @@ def _entities(row: dict[str, Any]) -> tuple[EntityLabel, ...]:
     return tuple(found)
 
 
-def _topic_reader(taxonomy: str, head: Head = "price") -> Callable[[dict[str, Any]], Example]:
-    labels = {name: index for index, name in enumerate(TAXONOMIES[taxonomy])}
+def _topic_reader(
+    taxonomy: str, head: Head = "price", labels: Sequence[str] | None = None
+) -> Callable[[dict[str, Any]], Example]:
+    places = {name: index for index, name in enumerate(labels or TAXONOMIES[taxonomy])}
 
     def read(row: dict[str, Any]) -> Example:
         if row.get("topic") is None:
             return Example(row["text"], "", head=head)
-        if row["topic"] not in labels:
+        if row["topic"] not in places:
             raise DataError(f"topic {row['topic']!r} is not in taxonomy {taxonomy}")
-        return Example(row["text"], "", topics=((taxonomy, labels[row["topic"]]),), head=head)
+        return Example(row["text"], "", topics=((taxonomy, places[row["topic"]]),), head=head)
 
     return read
 
@@ -217,11 +224,12 @@ def read_set(root: Path, name: str) -> list[Example]:
     return list(seen.values())
 
 
-def read_rows(path: Path) -> list[Example]:
-    """A user's own labelled rows: JSON Lines (also gzipped) with ``text`` and any of the labels.
+def read_rows(path: Path, taxonomies: Mapping[str, Sequence[str]] = TAXONOMIES) -> list[Example]:
+    """A user's own labelled rows, from JSON Lines (also gzipped), CSV or Parquet, with ``text`` and any labels.
 
-    ``sentiment`` is one of the three words, ``topic`` a label of ``taxonomy`` (default ``finance``),
-    ``entities`` a list of ``{"name", "start"?, "end"?, "sentiment"}``, ``head`` is ``price``, ``tone`` or ``both``.
+    ``sentiment`` is one of the three words (or ``stars`` from 1 to 5), ``topic`` a label of ``taxonomy``
+    (default ``finance``), ``entities`` a list of ``{"name", "start"?, "end"?, "sentiment"}`` (JSON in a CSV),
+    ``head`` is ``price``, ``tone`` or ``both``.
 
     Raises:
         DataError: a row cannot be read, or none has a label.
@@ -229,9 +237,9 @@ def read_rows(path: Path) -> list[Example]:
     examples: list[Example] = []
     for row in _rows(path):
         taxonomy = row.get("taxonomy", "finance")
-        if taxonomy not in TAXONOMIES:
-            raise DataError(f"{path}: taxonomy {taxonomy!r:.80} is none of {', '.join(TAXONOMIES)}")
-        topics = _topic_reader(taxonomy)(row).topics if row.get("topic") is not None else ()
+        if taxonomy not in taxonomies:
+            raise DataError(f"{path}: taxonomy {taxonomy!r:.80} is none of {', '.join(taxonomies)}")
+        topics = _topic_reader(taxonomy, labels=taxonomies[taxonomy])(row).topics if row.get("topic") else ()
         head: Head = row["head"] if row.get("head") in ("price", "both") else "tone"
         examples.append(replace(_sentiment_reader(head)(row), source=path.name.split(".")[0], topics=topics))
     if not any(example.topics or example.sentiment is not None or example.entities for example in examples):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.scorer import Scorer
-from trainer.data import READERS, Example, Part, parts, read_rows, read_set
+from trainer.data import FILES, READERS, Example, Part, parts, read_rows, read_set
 from trainer.errors import DataError
 from trainer.measure import Answer, Floats, figures, interval, questions, softmax
 
@@ -22,7 +22,7 @@ def run(
 ) -> dict[str, Any]:
     """What ``tocsin eval`` prints: figures per source and question, from the calibrated probabilities.
 
-    ``data`` is a file of labelled rows (JSON Lines, also gzipped), or a directory of the public sets; then
+    ``data`` is a file of labelled rows (JSON Lines, CSV or Parquet), or a directory of the public sets; then
     ``sets`` chooses among them (all that are there by default). ``part`` keeps one side of the split that
     training uses: the shipped release never saw ``test``, so a directory is judged on that by default.
 
@@ -30,11 +30,11 @@ def run(
         DataError: nothing labelled is there.
         ReleaseError: the release may not be used.
     """
-    examples = _examples(data, sets, part)
     scorer = Scorer.load(release, precision=precision)  # type: ignore[arg-type]
+    examples = _examples(data, sets, part, scorer.taxonomies)
     report: dict[str, Any] = {"release": scorer.release, "precision": scorer.precision, "provider": scorer.provider}
     report["questions"] = {}
-    for key, question in questions(answers(scorer, examples)).items():
+    for key, question in questions(answers(scorer, examples), scorer.taxonomies).items():
         probs = softmax(question.scores)
         judged = figures(probs, question.labels, question.names, polar=question.polar)
         report["questions"][key] = {**judged, "interval_95": interval(_shown(probs, question.polar), question.labels)}
@@ -56,11 +56,13 @@ def answers(scorer: Scorer, examples: Sequence[Example]) -> Iterable[Answer]:
             )
 
 
-def _examples(data: Path, sets: Sequence[str], part: Part | None) -> list[Example]:
+def _examples(
+    data: Path, sets: Sequence[str], part: Part | None, taxonomies: Mapping[str, Sequence[str]]
+) -> list[Example]:
     if data.is_file():
-        examples = read_rows(data)
+        examples = read_rows(data, taxonomies)
         return parts(examples)[part] if part is not None else examples
-    names = sets or [name for name in READERS if (data / name / "train.jsonl.gz").is_file()]
+    names = sets or [name for name in READERS if (data / name / FILES.get(name, "train.jsonl.gz")).is_file()]
     examples = [example for name in names for example in parts(read_set(data, name))[part or "test"]]
     if not examples:
         raise DataError(f"{data} holds none of the labelled sets {', '.join(READERS)}")

@@ -22,15 +22,17 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from models.assembly import FILLED_FROM, RECIPE, Parts, assemble, fold
+from models.assembly import FILLED_FROM, GRIDS, RECIPE, Parts, assemble, fold, read_parts
 from models.base import REPOSITORY, REVISION, WEIGHTS, find_base, sha256_of
 from models.errors import ModelError
 from models.graphs import refuse_unsafe
 from models.labels import TAXONOMIES
+from models.quantise import Grid
 from models.release import FileEntry, Labels, Temperatures
+from trainer.calibrate import tensors_of
 from trainer.errors import ExportError, ParityError
 from trainer.network import Adapter, Network, build
 
@@ -201,6 +203,15 @@ def write_parts(
     )
     (target / RECIPE).write_bytes(msgspec.json.format(msgspec.json.encode(parts), indent=2) + b"\n")
     return target
+
+
+def add_grids(parts: Path, grids: Mapping[str, Grid]) -> None:
+    """Give the parts of a release what its int8 graph is made with."""
+    save_file(tensors_of(grids), parts / GRIDS)
+    told = read_parts(parts)
+    entry = FileEntry(sha256_of(parts / GRIDS), (parts / GRIDS).stat().st_size)
+    told = msgspec.structs.replace(told, files={**told.files, GRIDS: entry})
+    (parts / RECIPE).write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
 
 
 def check_parity(network: Network, parts: Path, base: Path, texts: list[str]) -> float:

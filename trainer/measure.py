@@ -40,6 +40,24 @@ def f1_by_class(table: Ints) -> Floats:
     return np.where(both > 0, 2 * hit / np.maximum(both, 1), np.nan)
 
 
+def reliability(probs: Floats, labels: Ints, bins: int = 15) -> list[dict[str, float]]:
+    """Per equal-width bin of the winner's probability: rows, mean probability and accuracy; empty bins have n 0."""
+    confidence, called = probs.max(1), probs.argmax(1)
+    at = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    found: list[dict[str, float]] = []
+    for index in range(bins):
+        chosen = at == index
+        count = int(chosen.sum())
+        found.append(
+            {
+                "n": count,
+                "confidence": round(float(confidence[chosen].mean()), 4) if count else 0.0,
+                "accuracy": round(float((called == labels)[chosen].mean()), 4) if count else 0.0,
+            }
+        )
+    return found
+
+
 def calibration_error(probs: Floats, labels: Ints, bins: int = 15) -> float:
     """Expected calibration error of the winning class over equal-width bins (Guo et al. 2017, equation 3)."""
     if len(labels) == 0:
@@ -73,7 +91,9 @@ def figures(probs: Floats, labels: Ints, names: Sequence[str], *, polar: bool = 
         "macro_f1": round(float(np.nanmean(each)), 4),
         "ece": round(calibration_error(shown, labels), 4),
         "f1": {name: round(float(f1), 4) for name, f1 in zip(names, each, strict=True) if not np.isnan(f1)},
+        "labels": list(names),
         "confusion": table.tolist(),
+        "reliability": reliability(shown, labels) if len(labels) else [],
     }
 
 
@@ -138,7 +158,7 @@ class Question:
     polar: bool
 
 
-def questions(answers: Iterable[Answer]) -> dict[str, Question]:
+def questions(answers: Iterable[Answer], taxonomies: Mapping[str, tuple[str, ...]] = TAXONOMIES) -> dict[str, Question]:
     """Answers by source and question, ready to be judged.
 
     Keys are ``<source>/topic:<taxonomy>``, ``<source>/sentiment``, ``<source>/entities`` and
@@ -154,7 +174,8 @@ def questions(answers: Iterable[Answer]) -> dict[str, Question]:
     for answer in answers:
         example = answer.example
         for taxonomy, label in example.topics:
-            add(f"{example.source}/topic:{taxonomy}", answer.topics[taxonomy], label, TAXONOMIES[taxonomy])
+            if taxonomy in answer.topics:  # else the release does not speak of it
+                add(f"{example.source}/topic:{taxonomy}", answer.topics[taxonomy], label, taxonomies[taxonomy])
         if example.sentiment is not None:
             add(f"{example.source}/sentiment", answer.sentiment, example.sentiment, SENTIMENTS, example.polar)
         disagree = len({entity.sentiment for entity in example.entities}) > 1
