@@ -171,3 +171,27 @@ def evaluate(
 
         plot_questions(report["questions"], plot)
     typer.echo(json.dumps(report, indent=2))
+
+
+taxonomy_app = typer.Typer(no_args_is_help=True, help="Topics of your own, without a training run.")
+
+
+@taxonomy_app.command("add")
+def taxonomy_add(
+    name: Annotated[str, typer.Argument(help="Of the new taxonomy, such as `complaints`.")],
+    topics: Annotated[Path, typer.Argument(help="TOML: [[topic]] tables with name, description, examples (0-20).")],
+    version: Annotated[str, typer.Option(help="Name of the new release.")],
+    release: ReleaseName = "champion",
+    config: Config = None,
+) -> None:
+    """Make a new release that also sorts texts into topics of your own; no alias moves.
+
+    Takes seconds. A text that is like none of them is called Other. `release promote` makes it serve.
+    """
+    from models.taxonomy import add_taxonomy, read_topics
+
+    told = read_topics(topics)
+    registry = shelf(config)
+    with registry.staging() as staged:
+        add_taxonomy(registry.resolve(release), name, told, staged, version=version)
+        typer.echo(str(registry.publish(staged, reason=f"taxonomy {name} from {len(told)} descriptions")))

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import tocsin
 
 VERBS = [
-    "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench", "explain", "train", "eval",
+    "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench", "explain",
+    "train", "eval", "taxonomy add",
     "watchlist import", "topics create", "topics list", "dlq show", "dlq replay", "ingest file",
     "release list", "release show", "release history", "release verify", "release promote", "release rollback",
 ]  # fmt: skip
