@@ -57,7 +57,7 @@ bench: $(VENV)/.all ## Measure; every target is a ratio from one run
 
 lock: $(VENV)/.all ## Write constraints.txt anew from today's versions
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --upgrade --no-header --no-annotate \
-	  --extra cpu --extra train --extra demo --extra test --quiet --output-file $(VENV)/cpu.txt
+	  --extra cpu --extra train --extra demo --extra test --extra compare --quiet --output-file $(VENV)/cpu.txt
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-header --no-annotate \
 	  --extra gpu --constraint $(VENV)/cpu.txt --quiet --output-file $(VENV)/gpu.txt
 	@{ echo "# Every version tocsin is tested with; \`make lock\` writes it anew. No registry is named here."; \

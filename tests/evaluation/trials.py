@@ -133,11 +133,11 @@ def shape(length: int) -> Floats:
 
 def autoregressive(rng: np.random.Generator, windows: int, keys: int, rho: float) -> Floats:
     """A unit-variance AR(1) path per key."""
-    from scipy.signal import lfilter
-
-    noise = rng.standard_normal((windows, keys))
-    noise[1:] *= np.sqrt(1 - rho * rho)
-    return np.asarray(lfilter([1.0], [1.0, -rho], noise, axis=0))
+    path = rng.standard_normal((windows, keys))
+    path[1:] *= np.sqrt(1 - rho * rho)
+    for t in range(1, windows):
+        path[t] += rho * path[t - 1]
+    return path
 
 
 def logistic(x: Floats) -> Floats:
