@@ -49,9 +49,14 @@ class Fetching:
 
 @dataclass
 class Cut:
-    """What the consumer's thread took of one partition, before it becomes a slab."""
+    """What the consumer's thread took of one partition, before it becomes a slab.
+
+    ``generation`` is the group's when it was taken: that of whoever asked may be older, if partitions moved while
+    it waited, and then the cut would be thrown away although it belongs to the new one.
+    """
 
     start: int
+    generation: int
     end: int = 0
     records: list[Record] = field(default_factory=list)
 
@@ -125,8 +130,9 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     ) -> dict[Place, Cut]:
         """At most one cut of each active partition; waits up to ``timeout`` seconds for the first.
 
-        A fetch ends with the generation it began in, even where nobody waits for it any more: a cut that it took
-        of the next generation's partitions would be missing there, unnoticed until more records came.
+        A fetch ends with the generation it began in: where partitions moved, nobody may be waiting for it any more,
+        and a cut that it took of the next generation's partitions would be missing there, unnoticed until more
+        records came.
         """
         fetcher = consumer._fetcher
         deadline = time.monotonic() + (timeout or 0.0)
@@ -172,7 +178,7 @@ class SlabThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         batch = result._partition_records
         batch._consumer_record = _as_parsed
         # The cut starts where the previous one ended, even where the next record is further on.
-        cut = Cut(result._assignment.state_value(place).position)
+        cut = Cut(result._assignment.state_value(place).position, self.app.consumer_generation_id)
         if self._take(batch, cut, place):
             result._partition_records = None
             del fetcher._records[place]

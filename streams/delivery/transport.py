@@ -93,13 +93,12 @@ class SlabConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """One message for each partition that a fetch brought something of; its value is the slab."""
-        generation = self.app.consumer_generation_id
         cuts, _ = await self._wait_next_records(timeout)
         for place, cut in (cuts or {}).items():
-            if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
+            if self.should_stop or not self.flow_active or cut.generation != self.app.consumer_generation_id:
                 return  # what was fetched and not delivered is fetched again: the ledger begins anew
             tp = TP(place.topic, place.partition)
-            slab = Slab(Place(*place), cut.start, cut.end, cut.records, generation)
+            slab = Slab(Place(*place), cut.start, cut.end, cut.records, cut.generation)
             if not self.ledger.deliver(slab.place, slab.start, slab.end):
                 await self._realign(slab)
             elif not slab.records:

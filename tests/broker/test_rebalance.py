@@ -40,3 +40,6 @@ def test_records_that_come_while_partitions_move_are_read_though_none_follow(ins
         report = close_books(instance, generator, verifier)
         assert not report.findings, report.told()
         assert report.scored == report.records == sent
+    logs = "".join(log.read_text() for log in instance.folder.glob("worker-*.log"))
+    assert logs.count('"event": "reading"') > MOVES
+    assert "does not continue" not in logs, "a fetched slab was thrown away, and only a later one told of it"

@@ -113,8 +113,8 @@ async def consumer(app: TocsinApp) -> SlabConsumer:
     return app.consumer  # type: ignore[no-any-return]
 
 
-def _cut(start: int, end: int) -> Cut:
-    return Cut(start, end, [Raw(offset) for offset in range(start, end)])
+def _cut(start: int, end: int, generation: int = 1) -> Cut:
+    return Cut(start, generation, end, [Raw(offset) for offset in range(start, end)])
 
 
 async def _slabs(consumer: SlabConsumer) -> list[Slab]:
@@ -179,6 +179,20 @@ async def test_a_fetch_that_ends_in_another_generation_is_dropped(app: TocsinApp
     assert consumer.ledger.expected(NEWS) == 0
 
 
+async def test_one_who_waited_through_a_rebalance_gets_what_was_fetched_after_it(
+    app: TocsinApp, consumer: SlabConsumer
+) -> None:
+    """Thrown away for the generation in which the waiting began, it would be missing until more records came."""
+    consumer.stop_flow()
+    waiting = asyncio.ensure_future(_slabs(consumer))
+    await asyncio.sleep(0)
+    app.consumer_generation_id = 2
+    await consumer.perform_seek()
+    consumer._thread.cuts.append({NEWS: _cut(0, 10, generation=2)})
+    consumer.resume_flow()
+    assert [(slab.start, slab.generation) for slab in await asyncio.wait_for(waiting, timeout=10)] == [(0, 2)]
+
+
 async def test_a_fetch_that_ends_in_a_rebalance_is_dropped(consumer: SlabConsumer) -> None:
     consumer._thread.cuts.append({NEWS: _cut(0, 10)})
     consumer._thread.before_answer = consumer.stop_flow
@@ -186,7 +200,7 @@ async def test_a_fetch_that_ends_in_a_rebalance_is_dropped(consumer: SlabConsume
 
 
 async def test_offsets_without_records_are_finished_at_once(consumer: SlabConsumer) -> None:
-    consumer._thread.cuts += [{NEWS: Cut(0, 4)}, {NEWS: _cut(4, 6)}]
+    consumer._thread.cuts += [{NEWS: Cut(0, 1, 4)}, {NEWS: _cut(4, 6)}]
     assert await _slabs(consumer) == []
     assert await consumer.commit()
     assert consumer._thread.commits[NEWS].offset == 4
