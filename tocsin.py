@@ -123,6 +123,17 @@ def notify(config: Config = None, brokers: Brokers = None, prefix: Prefix = None
 
 
 @app.command()
+def annotate(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
+    """Tell of each alert, after it rang, whether the world moved or the model, and by which words; until stopped.
+
+    Reads stories of calm days again with the release that was in use then. The alert itself waits for nothing.
+    """
+    from streams.annotate.annotator import run
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix)))
+
+
+@app.command()
 def feedback(
     alert_id: Annotated[str, typer.Argument(help="Its id, or the first six characters or more of it.")],
     verdict: Annotated[Say, typer.Argument(help="acknowledge: I am on it. dismiss: false alarm. confirm: it is true.")],
@@ -175,7 +186,10 @@ def backtest(
     output: Annotated[Path, typer.Option("-o", "--output", help="JSONL, a line per alert transition.")],
     config: Config = None,
     budget: Annotated[float | None, typer.Option(help="False alarms per series and day; default: the rules'.")] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML report with plots.")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report with plots, and what other budgets ring.")] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="JSONL of the feedback topic: what was dismissed was a false alarm.")
+    ] = None,
 ) -> None:
     """Tell which alerts a history would have raised, with the functions that run live.
 
@@ -183,7 +197,7 @@ def backtest(
     """
     from streams.offline.backtest import run
 
-    leave(run(settings(config), inputs, output, budget, report))
+    leave(run(settings(config), inputs, output, budget, report, feedback))
 
 
 @app.command()

@@ -234,6 +234,40 @@ class Evidence(Struct, frozen=True):
     background: Background = Background()
 
 
+class WeighedWord(Struct, frozen=True):
+    """A word of a document and what it adds to the log-odds of its being negative."""
+
+    word: str
+    weight: float
+
+
+class Explained(Struct, frozen=True):
+    """Which words of an exemplar (by its id) the release leans on, heaviest first."""
+
+    id: str
+    words: tuple[WeighedWord, ...]
+
+
+class Annotation(Struct, frozen=True):
+    """What a model says later of an alert; see ``streams.annotate``.
+
+    ``world``: the previous release hears the same shift. ``model``: on calm days' stories alone the change of the
+    release moves the share as much. Shares are negative parts: of calm stories by the release of the alert
+    (``calm_now``) and by the ``previous`` one (``calm_then``); ``kept`` is the part of the exemplars that the previous
+    release calls negative, too.
+    """
+
+    verdict: Literal["world", "model", "both", "undecided"]
+    why: str
+    release: str
+    previous: str = ""
+    stories: int = 0
+    calm_now: float | None = None
+    calm_then: float | None = None
+    kept: float | None = None
+    explained: tuple[Explained, ...] = ()
+
+
 class Alert(Struct, frozen=True):
     """Topic ``<prefix>.alerts.v1``, keyed by ``alert_id``: one state transition of an incident.
 
@@ -242,7 +276,8 @@ class Alert(Struct, frozen=True):
     tail probability, ``threshold`` what the budget asks of it; ``observed`` and ``expected`` count
     negative stories in ``window``. ``rang`` is how often the incident began to ring so far; ``flapping`` says
     that it came and went too often within a day to be told of each time. The notifier adds ``drivers``, the series
-    for which this one speaks, and ``acknowledged_by``.
+    for which this one speaks, and ``acknowledged_by``. A ``revision`` above 0 is the transition of this sequence told
+    again with an ``annotation``; its transition id is its own.
     """
 
     alert_id: str
@@ -274,6 +309,8 @@ class Alert(Struct, frozen=True):
     rang: int = 1
     drivers: tuple[str, ...] = ()
     acknowledged_by: str = ""
+    revision: int = 0
+    annotation: Annotation | None = None
     v: int = 1
 
 

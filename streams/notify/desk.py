@@ -59,6 +59,10 @@ class Desk:
             return Decision(alert)
         said = self._said.get(alert.alert_id, {})
         known = self._standing.get(alert.alert_id)
+        if alert.revision:
+            return self._revise(alert, known, hushed=bool(said.keys() & {"acknowledge", "dismiss"}))
+        if known is not None and known.alert.annotation is not None:
+            alert = msgspec.structs.replace(alert, annotation=known.alert.annotation)
         if alert.state == "resolved":
             self._standing.pop(alert.alert_id, None)
             self._said.pop(alert.alert_id, None)
@@ -105,6 +109,16 @@ class Desk:
         )
         del self._standing[word.alert_id]
         return Decision(shown, told, self._released(alert))
+
+    def _revise(self, alert: Alert, known: Known | None, *, hushed: bool) -> Decision:
+        """An annotation comes late: it is told of the present state, and to those who were told of the alert."""
+        if known is None:
+            return Decision(alert)
+        known.alert = msgspec.structs.replace(known.alert, annotation=alert.annotation)
+        shown = msgspec.structs.replace(
+            known.alert, transition_id=alert.transition_id, revision=alert.revision, reason=alert.reason
+        )
+        return Decision(shown, () if hushed else tuple(sorted(known.told)))
 
     def _wanted(self, alert: Alert) -> list[str]:
         return channels_for(alert, self._routes, self._prefix)

@@ -22,6 +22,7 @@ Status = Literal["firing", "resolved"]
 LABEL_CHARS = 256
 ANNOTATION_CHARS = 1_000
 TITLE_CHARS = 160
+MOST_WORDS = 12
 NEVER = "0001-01-01T00:00:00Z"
 """What Alertmanager's webhook puts where an end is not known yet."""
 
@@ -88,6 +89,7 @@ def annotate(alert: Alert, runbook_url: str = "") -> dict[str, str]:
         "drivers": ", ".join(harmless(series, LABEL_CHARS) for series in alert.drivers),
         "acknowledged_by": alert.acknowledged_by,
         **_evidence(alert.evidence),
+        **_annotation(alert),
         "exemplars": "; ".join(exemplar(item) for item in alert.exemplars),
         "runbook_url": runbook_url,
     }
@@ -107,6 +109,18 @@ def _evidence(evidence: Evidence) -> dict[str, str]:
         "usually": f"{evidence.expected_low} to {evidence.expected_high}" if known else "",
         "by_chance_once_in": _days(evidence.chance_days) if known else "",
         "rarity": rarity(evidence),
+    }
+
+
+def _annotation(alert: Alert) -> dict[str, str]:
+    """What a model said of it later, where one did."""
+    if alert.annotation is None:
+        return {}
+    words = dict.fromkeys(word.word for one in alert.annotation.explained for word in one.words)
+    shown = [shown for word in words if (shown := harmless(word, 60))]
+    return {
+        "moved": f"{alert.annotation.verdict}: {alert.annotation.why}",
+        "telling_words": ", ".join(shown[:MOST_WORDS]),
     }
 
 

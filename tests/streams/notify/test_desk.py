@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.alerting import NO_DATA
+from streams.annotate.judging import revised
 from streams.notify.desk import Decision, Desk, Known
 from streams.notify.rollup import is_parent, speaks_for
 from streams.notify.routing import Route
-from streams.records import Alert, AlertFeedback, Verdict
+from streams.records import Alert, AlertFeedback, Annotation, Verdict
 from tests.streams.notify.receiving import transition
 
 Make = Callable[..., Alert]
@@ -180,6 +181,36 @@ def test_a_confirmation_changes_nothing_that_is_told() -> None:
     d.take(alert)
     assert d.hear(word(alert, "confirm")) is None
     assert d.take(fires(ACME, 1)).channels == ("pager",)
+
+
+# Annotations
+
+
+def annotated(alert: Alert) -> Alert:
+    return revised(alert, Annotation("model", "why", "r2", "r1"))
+
+
+def test_an_annotation_is_told_of_the_present_state_and_stays_with_the_alert() -> None:
+    d = desk()
+    first = fires(ACME)
+    d.take(first)
+    d.take(fires(ACME, 1, state="recovering"))
+    late = d.take(annotated(first))
+    assert late.channels == ("pager",)
+    assert (late.alert.state, late.alert.sequence, late.alert.revision) == ("recovering", 1, 1)
+    end = d.take(ends(ACME))
+    assert end.alert.annotation == late.alert.annotation
+    assert d.take(annotated(first)).channels == (), "over: nobody waits for it any more"
+
+
+def test_an_annotation_of_what_is_acknowledged_or_unheard_is_told_to_nobody() -> None:
+    d = desk()
+    parent, child = fires(ACME), fires(RECALL)
+    d.take(parent)
+    d.take(child)
+    assert d.take(annotated(child)).channels == ()
+    d.hear(word(parent, "acknowledge"))
+    assert d.take(annotated(parent)).channels == ()
 
 
 # The whole
