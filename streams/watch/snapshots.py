@@ -19,13 +19,14 @@ from streams.watch.evidence import Testimony
 from streams.watch.heights import Heights
 from streams.watch.lifecycle import Incident
 from streams.watch.memory import Remembered
+from streams.watch.silence import Pulse
 from streams.watch.slots import Slots
 from streams.watch.windows import Item
 
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest"
 
 
@@ -54,6 +55,9 @@ class Manifest(Struct):
     witnesses: list[dict[int, Testimony]]
     memory: list[tuple[int, int, list[Remembered]]]
     height_days: tuple[int, int | None]
+    pulses: dict[str, Pulse]
+    silences: dict[str, Incident]
+    hushed: bool
     incidents: list[tuple[int, Incident]]
     orphans: list[Incident]
 
@@ -84,6 +88,9 @@ def written(watcher: Watcher) -> bytes:
         witnesses=[dict(sorted(window.items())) for window in watcher.witnesses.windows],
         memory=watcher.memory.entries(),
         height_days=(watcher.heights.day, watcher.heights.first_day),
+        pulses=dict(sorted(watcher.silences.pulses.items())),
+        silences=dict(sorted(watcher.silences.open.items())),
+        hushed=watcher.hushed,
         incidents=[(slot, incident) for (_, slot), incident in sorted(watcher.incidents.open.items(), key=_by_key)],
         orphans=watcher.incidents.orphans,
     )
@@ -133,6 +140,8 @@ def read_into(watcher: Watcher, data: bytes) -> None:
     watcher.stories.forgotten = manifest.forgotten
     watcher.waiting.add(manifest.waiting)
     watcher.witnesses.windows.extend(manifest.witnesses)
+    watcher.silences.pulses, watcher.silences.open = manifest.pulses, manifest.silences
+    watcher.hushed = manifest.hushed
     for entry in manifest.memory:
         watcher.memory.put_back(*entry)
     _adopt(watcher, manifest)

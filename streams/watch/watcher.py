@@ -26,6 +26,7 @@ from streams.watch.incidents import Incidents, Moment
 from streams.watch.knowledge import Tuning
 from streams.watch.memory import Memory
 from streams.watch.rules import compiled
+from streams.watch.silence import Silences
 from streams.watch.spikes import Verdicts, recent, rescore, score
 from streams.watch.table import DAY_MS, FIRST_CAPACITY, SeriesTable
 from streams.watch.tails import Floats
@@ -84,6 +85,8 @@ class Watcher:
         self.witnesses = Witnesses(self.tuning.ring_rows)
         self.memory = Memory()
         self.heights = Heights(FIRST_CAPACITY)
+        self.silences = Silences(self.size_ms)
+        self.hushed = False
         self.incidents = Incidents(self.rules)
         self.open_ms: int | None = None
         self.mark_ms = 0
@@ -158,6 +161,7 @@ class Watcher:
         self.sources, self._live = self._live, None
         self.incidents = Incidents(self.rules)
         self.witnesses = Witnesses(self.tuning.ring_rows)
+        self.silences.forget_the_present()
         self.table.state.clear_recent()
         self.open_ms = None
         self.late = self.too_late = self.forced = 0
@@ -304,7 +308,9 @@ class Watcher:
         held = np.zeros(top, dtype=bool)
         held[self.incidents.ringing()] = True
         hour_ends = start // 3_600_000 != end // 3_600_000
-        learn(table.state, self.tuning, everyone, y, n, verdicts, start // 1000, hour_ends, held)
+        alerts += self.silences.close(table.slots.names, n, end, self.release)
+        if not self._hush(end):
+            learn(table.state, self.tuning, everyone, y, n, verdicts, start // 1000, hour_ends, held)
         for slot in self.incidents.take_shifted():
             accept_level(table.state, self.tuning, slot, float(verdicts.basis.season[slot]))
         if self._listener is not None:
@@ -317,6 +323,13 @@ class Watcher:
         self.open_ms = end
         self._forget(end)
         return alerts
+
+    def _hush(self, end_ms: int) -> bool:
+        """Whether so little arrives that nothing can be learned; the rows before are then no longer recent."""
+        began, self.hushed = not self.hushed, self.silences.hushed(end_ms)
+        if self.hushed and began:
+            self.table.state.clear_recent()
+        return self.hushed
 
     def _reconsider(self, corrected: set[tuple[int, int]]) -> list[Alert]:
         """Score again the closed windows that late documents corrected: they may raise, never retract."""
