@@ -2,192 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-import numpy as np
+from streams.offline.plots import Traces, around, curve, lanes, ms, when, whole
+from streams.offline.style import STYLE
+from streams.offline.whatif import Incident, Outcome
+from streams.records import Driver, Exemplar
+from streams.watch.words import spoken
 
-from streams.records import Alert
-from streams.watch.lifecycle import HOUR_MS
-from streams.watch.watcher import ClosedWindow
-from streams.watch.windows import rfc3339
-
-MOST_PLOTS = 40
-WIDTH, HEIGHT, MARGIN = 860, 150, 34
-BINS = 420
-"""Columns of a plot: longer histories are drawn by the largest window of each column."""
-
-
-@dataclass
-class Trace:
-    """The windows of one series in which it was heard: start (ms), negatives, total, expected, score."""
-
-    rows: list[tuple[int, float, float, float, float]] = field(default_factory=list)
-
-
-@dataclass
-class Traces:
-    """Listens to watchers and keeps what the plots need: windows with documents, per series, the first so many."""
-
-    most_rows: int = 2_000_000
-    series: dict[str, Trace] = field(default_factory=dict)
-    series_days: float = 0.0
-    _rows: int = 0
-
-    def hear(self, window: ClosedWindow, days: float) -> None:
-        """Take down one closed window of ``days`` days."""
-        self.series_days += days * window.series
-        if self._rows >= self.most_rows:
-            return
-        for slot in np.flatnonzero(window.total).tolist():
-            name = window.names[slot]
-            if name is None:
-                continue
-            self._rows += 1
-            self.series.setdefault(name, Trace()).rows.append(
-                (
-                    window.start_ms,
-                    float(window.negative[slot]),
-                    float(window.total[slot]),
-                    float(window.expected[slot]),
-                    float(window.score[slot]),
-                )
-            )
+MOST_SERIES, MOST_PER_SERIES = 40, 6
+MOST_LOST = 12
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What the summary line says."""
+    """What the summary says; ``confirmed`` and ``dismissed`` are ``None`` where nobody judged."""
 
     documents: int
     errors: int
     incidents: int
+    days: float
     series_days: float
     budget: str
+    release: str
+    confirmed: int | None = None
+    dismissed: int | None = None
+
+    @property
+    def per_day(self) -> float:
+        """Incidents that fired, a day."""
+        return self.incidents / self.days if self.days else 0.0
 
     @property
     def per_series_day(self) -> float:
         """Incidents that fired, per series and day watched."""
         return self.incidents / self.series_days if self.series_days else 0.0
 
+    @property
+    def false_per_day(self) -> float | None:
+        """False alarms a day, as people judged them."""
+        return None if self.dismissed is None or not self.days else self.dismissed / self.days
 
-def html(alerts: Sequence[Alert], traces: Traces, totals: Totals) -> str:
-    """The page."""
-    fired: dict[str, list[Alert]] = {}
-    for alert in alerts:
-        fired.setdefault(alert.alert_id, []).append(alert)
-    incidents = [told for told in fired.values() if any(alert.state == "firing" for alert in told)]
-    incidents.sort(key=lambda told: (-max(alert.score for alert in told), told[0].series))
-    by_series: dict[str, list[list[Alert]]] = {}
-    for told in incidents:
-        by_series.setdefault(told[0].series, []).append(told)
-    sections = [
-        _section(series, told, traces.series.get(series, Trace()))
-        for series, told in list(by_series.items())[:MOST_PLOTS]
-    ]
-    more = len(by_series) - len(sections)
-    rest = f"<p class=quiet>{more} more series rang; the JSON lines hold them all.</p>" if more > 0 else ""
-    nothing = "" if sections else "<p class=quiet>Nothing rang.</p>"
+    @property
+    def words(self) -> str:
+        """How often it rang, and how much of that was false where that is known."""
+        said = f"{self.per_day:.3g} a day, {self.per_series_day:.3g} per series and day (budget {self.budget})"
+        if self.dismissed is None or self.false_per_day is None:
+            return said
+        per_series = self.dismissed / self.series_days if self.series_days else 0.0
+        return (
+            f"{said}; judged: {self.confirmed} right, {self.dismissed} false, which is {self.false_per_day:.3g} "
+            f"false alarms a day and {per_series:.3g} per series and day"
+        )
+
+
+def html(
+    incidents: Sequence[Incident],
+    traces: Traces,
+    totals: Totals,
+    outcomes: Sequence[Outcome] = (),
+    window_seconds: int = 900,
+    budget: float | None = None,
+) -> str:
+    """The page. ``budget`` is that of the actual run, where all rules share one."""
+    by_series: dict[str, list[Incident]] = {}
+    for incident in sorted(incidents, key=lambda one: (-one.peak.score, one.series)):
+        by_series.setdefault(incident.series, []).append(incident)
+    shown = list(by_series.items())[:MOST_SERIES]
+    sections = "".join(_section(name, rang, traces, window_seconds * 1000) for name, rang in shown)
+    hidden = len(by_series) - len(shown)
+    rest = f"<p class=quiet>{hidden} more series rang; the JSON lines hold them all.</p>" if hidden > 0 else ""
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>tocsin backtest</title><style>{STYLE}</style>"
-        f"<main><h1>What would have rung</h1>{_summary(totals, len(by_series))}{nothing}{''.join(sections)}{rest}"
-        "</main></html>\n"
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'><title>tocsin backtest</title>"
+        f"<style>{STYLE}</style></head><body><main>{_head(totals, len(by_series), traces)}"
+        f"{_overview(incidents, traces)}{_what_if(outcomes, totals, budget)}{sections}{rest}"
+        "<footer>Times are UTC. Columns are windows of event time; a score is &minus;log<sub>10</sub> of how likely "
+        "chance alone does as much.</footer></main></body></html>\n"
     )
 
 
-def _summary(totals: Totals, series: int) -> str:
+def _head(totals: Totals, series: int, traces: Traces) -> str:
+    span = "" if traces.first_ms is None else f"{when(traces.first_ms)[:-7]} to {when(traces.last_ms)[:-7]}"
     facts = [
-        (f"{totals.documents:,}", "documents"),
-        (f"{totals.incidents:,}", f"incidents in {series:,} series"),
-        (f"{totals.per_series_day:.2g}", f"incidents per series and day; budget {escape(totals.budget)} false ones"),
-        (f"{totals.errors:,}", "lines that could not be read"),
+        (f"{totals.incidents:,}", f"incident{'s' if totals.incidents != 1 else ''} in {series:,} series"),
+        (f"{totals.per_day:.2g}", "a day"),
+        (f"{totals.per_series_day:.2g}", f"per series and day; the budget is {escape(totals.budget)} false ones"),
+        (f"{totals.documents:,}", "documents" + (f", {totals.errors:,} lines unread" if totals.errors else "")),
     ]
-    return "<dl>" + "".join(f"<div><dt>{value}</dt><dd>{label}</dd></div>" for value, label in facts) + "</dl>"
-
-
-def _section(series: str, incidents: list[list[Alert]], trace: Trace) -> str:
-    told = "".join(_incident(alerts) for alerts in sorted(incidents, key=lambda alerts: alerts[0].starts_at))
-    return f"<section><h2>{escape(series)}</h2>{_plot(trace, incidents)}{told}</section>"
-
-
-def _incident(alerts: list[Alert]) -> str:
-    peak = max(alerts, key=lambda alert: alert.score)
-    end = next((alert.ends_at for alert in alerts if alert.ends_at), None)
-    quotes = "".join(
-        f"<li>{escape(e.title)} <span>{escape(e.source or e.id)}"
-        f"{f', {e.copies} copies' if e.copies else ''}, p {e.p_negative:.2f}</span></li>"
-        for e in peak.exemplars
+    if totals.dismissed is not None and totals.false_per_day is not None:
+        facts.insert(2, (f"{totals.false_per_day:.2g}", f"false a day: {totals.dismissed} of {_judged(totals)} judged"))
+    told = "".join(f"<div><dt>{value}</dt><dd>{label}</dd></div>" for value, label in facts)
+    note = (
+        ""
+        if totals.dismissed is not None
+        else "<p class=quiet>Nobody judged these alerts: how many are false is not known.</p>"
     )
     return (
-        f"<article><h3>{escape(peak.starts_at)} to {escape(end or 'the end of the input')}</h3>"
-        f"<p>{escape(peak.summary)} Score {peak.score:.1f}, threshold {peak.threshold:.1f}.</p>"
-        f"<ul>{quotes}</ul></article>"
+        f"<header><p class=eyebrow>tocsin backtest</p><h1>What would have rung</h1>"
+        f"<p class=quiet>{span} &middot; release {escape(totals.release)}</p><dl>{told}</dl>{note}</header>"
     )
 
 
-def _plot(trace: Trace, incidents: list[list[Alert]]) -> str:
-    """Negatives per window as columns, what was expected as a line, incidents as bands."""
-    if not trace.rows:
+def _judged(totals: Totals) -> int:
+    return (totals.confirmed or 0) + (totals.dismissed or 0)
+
+
+def _overview(incidents: Sequence[Incident], traces: Traces) -> str:
+    if not incidents or traces.first_ms is None:
+        return "<section><p class=quiet>Nothing rang.</p></section>"
+    drawn = lanes(incidents, traces.first_ms, max(traces.last_ms, traces.first_ms + 1))
+    legend = "The loudest series first; critical in red, warnings in gold, info in blue."
+    return f"<section><h2>When it rang</h2>{drawn}<p class=quiet>{legend}</p></section>"
+
+
+def _what_if(outcomes: Sequence[Outcome], totals: Totals, budget: float | None) -> str:
+    if not outcomes:
         return ""
-    first, last = trace.rows[0][0], max(trace.rows[-1][0], trace.rows[0][0] + HOUR_MS)
-    step = (last - first) / BINS
-    top = np.zeros(BINS + 1)
-    expected = np.zeros(BINS + 1)
-    for start, negative, _, mu, _ in trace.rows:
-        column = int((start - first) / step)
-        top[column] = max(top[column], negative)
-        expected[column] = max(expected[column], mu)
-    highest = max(float(top.max()), float(expected.max()), 1.0)
-    wide, high = WIDTH - 2 * MARGIN, HEIGHT - MARGIN
-
-    def x(ms: float) -> float:
-        return MARGIN + wide * (ms - first) / (last - first)
-
-    def y(count: float) -> float:
-        return 10 + (high - 10) * (1 - count / highest)
-
-    bands = "".join(_band(alerts, x, high, last) for alerts in incidents)
-    columns = "".join(
-        f"<path d='M{x(first + k * step):.1f} {high}V{y(count):.1f}'/>" for k, count in enumerate(top) if count
+    rows = "".join(
+        f"<tr><td>{one.budget:g}</td><td>{one.incidents:,}</td><td>{_part(one.incidents, totals.days)}</td>"
+        f"<td>{_part(one.incidents, totals.series_days)}</td><td>{one.new or '&ndash;'}</td><td>{_lost(one)}</td></tr>"
+        for one in outcomes
     )
-    usual = [(k, mu) for k, mu in enumerate(expected) if mu]
-    line = " ".join(f"{x(first + k * step):.1f},{y(mu):.1f}" for k, mu in usual)
     return (
-        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='negative stories per window'>"
-        f"{bands}<g class=count>{columns}</g><polyline points='{line}'/>"
-        f"<text x=0 y=16>{highest:.0f}</text><text x=0 y={high}>0</text>"
-        f"<text x={MARGIN} y={HEIGHT - 12}>{rfc3339(first)[:10]}</text>"
-        f"<text x={WIDTH - MARGIN} y={HEIGHT - 12} text-anchor=end>{rfc3339(last)[:10]}</text></svg>"
+        "<section><h2>What if the budget were another?</h2>"
+        f"{curve(outcomes, totals.days, totals.series_days, budget)}"
+        "<table><thead><tr><th>budget</th><th>incidents</th><th>a day</th><th>per series and day</th><th>new</th>"
+        f"<th>lost of these {totals.incidents:,}</th></tr></thead><tbody>{rows}</tbody></table></section>"
     )
 
 
-def _band(alerts: Iterable[Alert], x: Callable[[float], float], high: int, last: int) -> str:
-    told = list(alerts)
-    ends = [_ms(alert.ends_at) for alert in told if alert.ends_at]
-    left = x(_ms(told[0].starts_at))
-    right = max(x(min(ends[-1] if ends else last, last)), left + 2)
-    return f"<rect x='{left:.1f}' y=4 width='{right - left:.1f}' height='{high - 4}'/>"
+def _part(count: int, whole: float) -> str:
+    return f"{count / whole if whole else 0:.2g}"
 
 
-def _ms(moment: str) -> int:
-    return int(datetime.fromisoformat(moment).timestamp() * 1000)
+def _lost(outcome: Outcome) -> str:
+    if not outcome.lost:
+        return "none"
+    named = "".join(
+        f"<li>{escape(spoken(one.series))} <span>{when(ms(one.starts_at))}</span></li>"
+        for one in outcome.lost[:MOST_LOST]
+    )
+    more = len(outcome.lost) - MOST_LOST
+    rest = f"<li>and {more:,} more</li>" if more > 0 else ""
+    return f"<details><summary>{len(outcome.lost):,}</summary><ul>{named}{rest}</ul></details>"
 
 
-STYLE = """
-:root{color-scheme:light dark;--ink:light-dark(#1c2733,#e6e9ec);--soft:light-dark(#6b7785,#93a0ad);
---paper:light-dark(#fbfaf7,#14191f);--card:light-dark(#fff,#1b222a);--bell:#c8452f;--usual:#3f7cac}
-body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:900px;margin:0 auto;padding:2rem 1rem}
-h1{font-size:1.7rem;margin:0 0 1rem}h2{font-size:1.1rem;margin:0 0 .4rem;overflow-wrap:anywhere}
-h3{font-size:.85rem;color:var(--soft);margin:.8rem 0 0;font-weight:600}
-dl{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:0 0 2rem}dt{font-size:1.5rem;font-weight:600}
-dd{margin:0;color:var(--soft);font-size:.85rem}
-section{background:var(--card);border-radius:10px;padding:1rem 1.2rem;margin:0 0 1.2rem}
-p{margin:.2rem 0}ul{margin:.3rem 0;padding-left:1.1rem}li{overflow-wrap:anywhere}
-li span,.quiet{color:var(--soft);font-size:.85rem}
-svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:11px}
-.count path{stroke:var(--ink);stroke-width:1.6;opacity:.75}polyline{fill:none;stroke:var(--usual);stroke-width:1.6}
-rect{fill:var(--bell);opacity:.22}
-"""
+def _section(series: str, incidents: Sequence[Incident], traces: Traces, size_ms: int) -> str:
+    trace = traces.series.get(series)
+    loudest = list(incidents[:MOST_PER_SERIES])
+    told = "".join(
+        _incident(one, "" if trace is None else around(trace, one, size_ms))
+        for one in sorted(loudest, key=lambda one: one.starts_at)
+    )
+    more = len(incidents) - len(loudest)
+    rest = f"<p class=quiet>{more} quieter incidents of this series are in the JSON lines.</p>" if more > 0 else ""
+    strip = "" if trace is None else whole(trace, incidents)
+    return f"<section><h2>{escape(spoken(series))} <code>{escape(series)}</code></h2>{strip}{told}{rest}</section>"
+
+
+def _incident(incident: Incident, plot: str) -> str:
+    peak = incident.peak
+    last = incident.told[-1]
+    end = when(ms(incident.ends_at)) if incident.ends_at else "the end of the input"
+    why = {"level_shift": "accepted as the new level", "rule_changed": "its rule was changed"}.get(last.reason, "")
+    evidence = peak.evidence
+    facts = [
+        f"<b>{peak.score:.1f}</b> score, rings at {peak.threshold:.1f}",
+        f"<b>{peak.observed:.0f}</b> of {peak.total:.0f} negative, "
+        f"usually {evidence.expected_low} to {evidence.expected_high}",
+        f"<b>{peak.share:.0%}</b> share, usually {peak.baseline_share:.0%}",
+    ]
+    facts += [text for text in (why, "flapping" if peak.flapping else "") if text]
+    chips = [
+        *(_chip("source", one) for one in evidence.sources),
+        *(_chip("topic", one) for one in evidence.topics),
+        *(f"<i class=term>{escape(term.term)}</i>" for term in evidence.terms),
+    ]
+    quotes = "".join(_quote(exemplar) for exemplar in peak.exemplars)
+    return (
+        f"<article><h3><span class='badge {escape(peak.severity)}'>{escape(peak.rule)}</span> "
+        f"{when(ms(incident.starts_at))} <span>to {end}</span></h3>{plot}"
+        f"<p>{escape(peak.summary)}</p><p class=facts>{''.join(f'<span>{fact}</span>' for fact in facts)}</p>"
+        f"<p class=chips>{''.join(chips)}</p><ol class=quotes>{quotes}</ol></article>"
+    )
+
+
+def _chip(kind: str, driver: Driver) -> str:
+    share = f"{driver.observed:.0f}, {driver.expected:.1f} expected; explains {driver.power:.0%}"
+    return f"<i class={kind} title='{share}'>{escape(driver.name)} <b>{driver.observed:.0f}</b></i>"
+
+
+def _quote(exemplar: Exemplar) -> str:
+    notes = [escape(exemplar.source or exemplar.id), f"negative {exemplar.p_negative:.0%}"]
+    notes += [f"{exemplar.copies} copies"] if exemplar.copies else []
+    notes += [f"{exemplar.similar} more like it"] if exemplar.similar else []
+    return f"<li>{escape(exemplar.title)} <span>{' &middot; '.join(notes)}</span></li>"

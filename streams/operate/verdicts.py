@@ -24,6 +24,7 @@ from streams.operate.client import broker_errors, kafka_python_options
 from streams.operate.terminal import harmless
 from streams.records import Alert, AlertFeedback, Verdict, encode
 from streams.settings import Settings
+from streams.verdicts import last_verdicts, read_feedback
 
 LONGEST_NOTE = 1_000
 SHORTEST_PREFIX = 6
@@ -132,11 +133,7 @@ class Record:
 
 def judged(alerts: Iterable[Alert], said: Iterable[AlertFeedback]) -> list[Record]:
     """The record of each rule, by name; of several words on one alert the last that judges counts."""
-    verdicts: dict[str, AlertFeedback] = {}
-    for word in said:
-        known = verdicts.get(word.alert_id)
-        if word.verdict != "acknowledge" and (known is None or word.at_ms >= known.at_ms):
-            verdicts[word.alert_id] = word
+    verdicts = last_verdicts(said)
     counts: dict[str, dict[str, int]] = {}
     for alert in alerts:
         if alert.state == "pending" or alert.reason == "lapsed":
@@ -144,7 +141,7 @@ def judged(alerts: Iterable[Alert], said: Iterable[AlertFeedback]) -> list[Recor
         count = counts.setdefault(alert.rule, {"rang": 0, "confirm": 0, "dismiss": 0})
         count["rang"] += 1
         if alert.alert_id in verdicts:
-            count[verdicts[alert.alert_id].verdict] += 1
+            count[verdicts[alert.alert_id]] += 1
     return [Record(rule, one["rang"], one["confirm"], one["dismiss"]) for rule, one in sorted(counts.items())]
 
 
@@ -174,17 +171,6 @@ def latest_alerts(values: Iterable[bytes]) -> dict[str, Alert]:
         known = found.get(alert.alert_id)
         if known is None or alert.sequence >= known.sequence:
             found[alert.alert_id] = alert
-    return found
-
-
-def read_feedback(values: Iterable[bytes]) -> list[AlertFeedback]:
-    """The words on alerts among ``values``; the feedback topic carries others."""
-    found = []
-    for value in values:
-        try:
-            found.append(msgspec.json.decode(value, type=AlertFeedback))
-        except (ValueError, RecursionError):
-            continue
     return found
 
 

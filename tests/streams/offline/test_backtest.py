@@ -11,6 +11,8 @@ import pytest
 from streams.errors import InputError
 from streams.offline.backtest import run
 from streams.offline.ordered import in_event_order
+from streams.offline.whatif import BUDGETS
+from streams.records import AlertFeedback, encode
 from streams.settings import ScoringSettings, Settings
 from tests.streams.watch.newsroom import MONDAY, Voice, scored
 
@@ -123,10 +125,37 @@ def test_the_report_shows_the_incident_and_escapes_what_documents_say(
     replay(settings, tmp_path, history, report=page)
     text = page.read_text()
     assert "<svg" in text
-    assert "2024-01-03T20:00:00Z" in text
+    assert "3 Jan 2024, 20:00" in text
+    assert "What if the budget were another?" in text
     assert "<b>blog" not in text
     assert "<script" not in text
     assert "http" not in text.replace("xmlns", ""), "nothing is fetched"
+
+
+def test_the_what_if_of_the_actual_budget_is_the_actual_run(
+    settings: Settings, tmp_path: Path, history: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    alerts = replay(settings, tmp_path, history, report=tmp_path / "report.html", budget=0.001)
+    fired = {alert["alert_id"] for alert in alerts if alert["state"] == "firing"}
+    told = dict(line.split(": ", 1) for line in capsys.readouterr().err.splitlines() if line.startswith("budget"))
+    assert told["budget 0.001"].startswith(f"{len(fired)} incidents, ")
+    assert told["budget 0.001"].endswith(" 0 of them new, 0 lost")
+    counts = [int(told[f"budget {budget:g}"].split()[0]) for budget in BUDGETS]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_what_people_dismissed_is_the_realised_rate_of_false_alarms(
+    settings: Settings, tmp_path: Path, history: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fired = sorted({str(a["alert_id"]) for a in replay(settings, tmp_path, history) if a["state"] == "firing"})
+    words = [AlertFeedback(fired[0], "dismiss", "ann", "", 2), AlertFeedback(fired[0], "confirm", "ann", "", 1)]
+    words += [AlertFeedback(fired[1], "confirm", "ann", "", 1), AlertFeedback("0" * 32, "dismiss", "ann", "", 1)]
+    labels, page = tmp_path / "feedback.jsonl", tmp_path / "report.html"
+    labels.write_bytes(b"".join(encode(word) + b"\n" for word in words) + b"{}\n")
+    capsys.readouterr()
+    replay(settings, tmp_path, history, feedback=labels, report=page)
+    assert "judged: 1 right, 1 false" in capsys.readouterr().err
+    assert "false a day: 1 of 2 judged" in page.read_text()
 
 
 def test_an_empty_file_gives_an_empty_output_and_a_page_that_says_so(settings: Settings, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_slab_cuts_and_the_order_of_sources_change_nothing(
     assert left.late == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(busy_hours(), st.integers(0, 2**32))
 def test_a_restart_after_every_message_changes_nothing(
     three_quiet_days: bytes, hours: list[list[Voice]], seed: int
