@@ -38,7 +38,7 @@ from trainer.recipe import Recipe, chosen, gather, identity, taught
 LOGGED = 50
 """Steps between two lines of the log."""
 JUDGED = 400
-"""Validation rows of each source that are judged after an epoch."""
+"""Validation rows of each source that are judged after an epoch, at most."""
 
 
 def answer(network: Network, encoded: Sequence[Encoded], size: int = 128) -> list[Answer]:
@@ -245,7 +245,8 @@ def _some_of_each(encoded: Sequence[Encoded]) -> list[Encoded]:
     kept: dict[str, list[Encoded]] = {}
     for one in encoded:
         kept.setdefault(one.example.source, []).append(one)
-    return [one for some in kept.values() for one in some[:JUDGED]]
+    # Spread over each set: some are sorted by label.
+    return [one for some in kept.values() for one in some[:: -(-len(some) // JUDGED)]]
 
 
 def save(network: Network, output: Path) -> None:
