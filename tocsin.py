@@ -25,21 +25,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+LIVE, FILES, MODEL, CARE = "On a stream", "On files, without Kafka", "The model", "Looking after it"
+
 topics_app = typer.Typer(no_args_is_help=True, help="Make or list the topics tocsin needs.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Look at dead letters, or send them through again.")
 alerts_app = typer.Typer(no_args_is_help=True, help="Look back at alerts.")
 ingest_app = typer.Typer(no_args_is_help=True, help="Feed documents into an input topic.")
-app.add_typer(topics_app, name="topics")
-app.add_typer(dlq_app, name="dlq")
-app.add_typer(alerts_app, name="alerts")
-app.add_typer(ingest_app, name="ingest")
 watchlist_app = typer.Typer(no_args_is_help=True, help="Make a watch-list of entities.")
-app.add_typer(tocsin_models.release_app, name="release")
-app.add_typer(tocsin_models.taxonomy_app, name="taxonomy")
-app.command()(tocsin_models.explain)
-app.command()(tocsin_models.train)
-app.command("eval")(tocsin_models.evaluate)
-app.add_typer(watchlist_app, name="watchlist")
+app.add_typer(ingest_app, name="ingest", rich_help_panel=LIVE)
+app.add_typer(tocsin_models.release_app, name="release", rich_help_panel=MODEL)
+app.add_typer(tocsin_models.taxonomy_app, name="taxonomy", rich_help_panel=MODEL)
+app.add_typer(watchlist_app, name="watchlist", rich_help_panel=CARE)
+app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+app.add_typer(dlq_app, name="dlq", rich_help_panel=CARE)
+app.add_typer(alerts_app, name="alerts", rich_help_panel=CARE)
 
 
 class Say(enum.StrEnum):
@@ -69,7 +68,7 @@ def leave(status: int) -> NoReturn:
     raise typer.Exit(status)
 
 
-@app.command()
+@app.command(rich_help_panel=LIVE)
 def demo(
     config: Config = None,
     speed: Annotated[
@@ -87,7 +86,7 @@ def demo(
     leave(run(settings(config), speed=speed, seed=seed, keep_running=keep_running))
 
 
-@app.command()
+@app.command(rich_help_panel=LIVE)
 def worker(
     config: Config = None,
     brokers: Brokers = None,
@@ -111,7 +110,7 @@ def worker(
     leave(run(settings(config, brokers=brokers, prefix=prefix), roles, create_topics=create_topics, prime=prime or ()))
 
 
-@app.command()
+@app.command(rich_help_panel=LIVE)
 def notify(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
     """Deliver alerts to console, Alertmanager and webhooks, until stopped.
 
@@ -122,7 +121,7 @@ def notify(config: Config = None, brokers: Brokers = None, prefix: Prefix = None
     leave(run(settings(config, brokers=brokers, prefix=prefix)))
 
 
-@app.command()
+@app.command(rich_help_panel=LIVE)
 def annotate(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
     """Tell of each alert, after it rang, whether the world moved or the model, and by which words; until stopped.
 
@@ -133,7 +132,7 @@ def annotate(config: Config = None, brokers: Brokers = None, prefix: Prefix = No
     leave(run(settings(config, brokers=brokers, prefix=prefix)))
 
 
-@app.command()
+@app.command(rich_help_panel=CARE)
 def feedback(
     alert_id: Annotated[str, typer.Argument(help="Its id, or the first six characters or more of it.")],
     verdict: Annotated[Say, typer.Argument(help="acknowledge: I am on it. dismiss: false alarm. confirm: it is true.")],
@@ -163,7 +162,7 @@ def alerts_precision(
     leave(precision(settings(config, brokers=brokers, prefix=prefix), as_json))
 
 
-@app.command()
+@app.command(rich_help_panel=FILES)
 def score(
     input: InputFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSONL; - writes standard output.")],
@@ -180,7 +179,7 @@ def score(
     leave(run(settings(config), input, output, release, precision.value))
 
 
-@app.command()
+@app.command(rich_help_panel=FILES)
 def backtest(
     inputs: Annotated[list[str], typer.Argument(metavar="[STREAM=]FILE...", help="JSONL; - reads standard input.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="JSONL, a line per alert transition.")],
@@ -200,7 +199,7 @@ def backtest(
     leave(run(settings(config), inputs, output, budget, report, feedback))
 
 
-@app.command()
+@app.command(rich_help_panel=FILES)
 def detect(
     input: Annotated[Path, typer.Argument(help="CSV: series,start,total[,negative][,copies]; 5- or 15-minute rows.")],
     output: Annotated[
@@ -214,7 +213,7 @@ def detect(
     leave(run(input, output, budget))
 
 
-@app.command()
+@app.command(rich_help_panel=LIVE)
 def replay(
     input: InputFile,
     topic: Annotated[str, typer.Option(help="Input topic to send to.")] = "news",
@@ -325,7 +324,7 @@ def watchlist_import(
     typer.echo(f"{len(imported.entities)} entities in {output}", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=CARE)
 def doctor(config: Config = None, brokers: Brokers = None, prefix: Prefix = None, as_json: Json = False) -> None:
     """Check everything a worker needs and say what to do about what is wrong (exit 1)."""
     from streams.operate.doctor import run
@@ -333,7 +332,7 @@ def doctor(config: Config = None, brokers: Brokers = None, prefix: Prefix = None
     leave(run(settings(config, brokers=brokers, prefix=prefix), as_json=as_json))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(rich_help_panel=CARE, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
     context: typer.Context, name: Annotated[str, typer.Argument(help="A file of tests/bench, such as intake.")]
 ) -> None:
@@ -348,6 +347,11 @@ def bench(
     sys.path.insert(0, str(folder.parent.parent))  # benchmarks import from `tests` and `deploy`
     sys.argv = [str(path), *context.args]
     runpy.run_path(str(path), run_name="__main__")
+
+
+app.command(rich_help_panel=FILES)(tocsin_models.explain)
+app.command(rich_help_panel=MODEL)(tocsin_models.train)
+app.command("eval", rich_help_panel=MODEL)(tocsin_models.evaluate)
 
 
 def main() -> None:
