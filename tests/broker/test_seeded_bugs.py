@@ -68,15 +68,26 @@ def test_a_mistake_in_sending_loses_records_when_the_worker_dies(instance: Insta
 
 @pytest.mark.timeout(300)
 def test_plain_counters_are_found_by_the_alerts(instance: Instance) -> None:
-    """Slabs that come twice are counted twice; the oracle has cut them out."""
-    bug = "bug:plain-counters"
+    """Slabs that come twice are counted twice; the oracle has cut them out.
+
+    One partition stays behind until the kills are over and holds the watermark back: what comes twice after its
+    windows have long closed would be too late to count even once more.
+    """
+    bug, behind = "bug:plain-counters", ("reviews", 3)
+    notes = list(stream_of_records(15, RECORDS, details=0))
+    held = [note for note in notes if (note.stream, note.partition) == behind][1:]
+    kept_back = {note.id for note in held}
     with watched_run(instance) as (generator, verifier, fleet):
-        for note in stream_of_records(15, RECORDS, details=0):
-            generator.send(note)
+        for note in notes:
+            if note.id not in kept_back:
+                generator.send(note)
         generator.settle()
         for call in (3, 5, 4):
             doomed = instance.worker(faults=f"{bug},kill:observations-stored:{call}")
             assert doomed.wait(120) == KILLED, doomed.said()
+        for note in held:
+            generator.send(note)
+        generator.settle()
         fleet.start(faults=bug)
         come_to_rest(verifier, fleet)
         report = close_books(instance, generator, verifier, alert_seconds=5)
