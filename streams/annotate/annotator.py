@@ -23,10 +23,10 @@ from streams import logs
 from streams.annotate.fetching import Originals
 from streams.annotate.judging import Reread, judged, revised, tone, unchanged, wants
 from streams.delivery.outputs import partition_by_key
-from streams.errors import EXIT_RESTART, BrokerError, TopicsError
+from streams.errors import EXIT_RESTART, BrokerError
 from streams.intake import Intake, WatchList
 from streams.offline.scoring import Failed, open_scorer, score_each
-from streams.operate.admin import partition_counts
+from streams.operate.admin import require_topic
 from streams.operate.client import broker_errors, kafka_python_options
 from streams.records import Alert, Annotation, Document, Explained, Origin, ScoredDocument, WeighedWord, encode
 from streams.scored import Reading, scored_documents
@@ -68,9 +68,7 @@ def annotate(settings: Settings, stopped: Callable[[], bool]) -> None:
         ModelError: the release that the settings name cannot be used.
     """
     topic = settings.topics.alerts
-    partitions = partition_counts(settings, [topic]).get(topic)
-    if partitions is None:
-        raise TopicsError(f"there is no topic {topic} on {', '.join(settings.brokers)}; run `tocsin topics create`")
+    partitions = require_topic(settings, topic)
     desk = Annotator(settings)
     options = kafka_python_options(settings, "annotate")
     with broker_errors(settings, "annotating alerts"):

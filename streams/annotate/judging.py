@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import msgspec
 
 from streams.records import Alert, Annotation, Explained, ScoredDocument
 from streams.topics import series_root
+from streams.watch.lifecycle import digest
 from streams.watch.series import observe
 
 FEWEST_CALM, FEWEST_EXEMPLARS = 8, 2
@@ -38,7 +38,7 @@ def revision_id(transition_id: str) -> str:
     >>> revision_id("a") == revision_id("a") != revision_id("b")
     True
     """
-    return hashlib.sha256(f"{transition_id}|annotation".encode()).hexdigest()[:32]
+    return digest(transition_id, "annotation")
 
 
 def revised(alert: Alert, annotation: Annotation) -> Alert:

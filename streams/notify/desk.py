@@ -6,7 +6,6 @@ transaction as the offsets of what it has read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ import msgspec
 from streams.notify.rollup import Ancestors, speaks_for
 from streams.notify.routing import Route, channels_for
 from streams.records import Alert, AlertFeedback, Verdict
+from streams.watch.lifecycle import digest
 from streams.watch.windows import rfc3339
 
 MOST_DRIVERS = 10
@@ -94,14 +94,14 @@ class Desk:
         if word.verdict == "acknowledge":
             shown = msgspec.structs.replace(
                 alert,
-                transition_id=_digest(alert.alert_id, "acknowledged", str(word.at_ms)),
+                transition_id=digest(alert.alert_id, "acknowledged", str(word.at_ms)),
                 reason="acknowledged",
                 acknowledged_by=word.by,
             )
             return Decision(shown, told)
         shown = msgspec.structs.replace(
             alert,
-            transition_id=_digest(alert.alert_id, "dismissed", str(word.at_ms)),
+            transition_id=digest(alert.alert_id, "dismissed", str(word.at_ms)),
             state="resolved",
             ends_at=rfc3339(word.at_ms),
             reason="dismissed",
@@ -150,7 +150,3 @@ class Desk:
                     known.told.add(channel)
                     found.append((known.alert.alert_id, channel))
         return tuple(found)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]

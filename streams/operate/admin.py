@@ -33,6 +33,19 @@ def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int
         return _counts(client, topics)
 
 
+def require_topic(settings: Settings, name: str) -> int:
+    """How many partitions the topic ``name`` has.
+
+    Raises:
+        TopicsError: it does not exist.
+        BrokerError: the cluster cannot be reached or refuses.
+    """
+    counts = partition_counts(settings, [name])
+    if name not in counts:
+        raise TopicsError(f"there is no topic {name} on {', '.join(settings.brokers)}; run `tocsin topics create`")
+    return counts[name]
+
+
 def missing_topics(settings: Settings) -> list[str]:
     """The names of the topics this instance needs and the cluster does not have, in the table's order.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,6 +62,27 @@ def _security(settings: Settings) -> dict[str, Any]:
         options["sasl_plain_username"] = kafka.sasl_username
         options["sasl_plain_password"] = kafka.password()
     return options
+
+
+def records_between(
+    settings: Settings, consumer: Any, starts: Mapping[Any, int], ends: Mapping[Any, int], most: int | None = None
+) -> Iterator[Any]:
+    """The records of the assigned partitions, from ``starts`` up to but without ``ends``, ``most`` at a poll.
+
+    Raises:
+        BrokerError: none came for the time of a request.
+    """
+    for partition, start in starts.items():
+        consumer.seek(partition, start)
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
+        polled = consumer.poll(timeout_ms=int(settings.kafka.request_timeout_seconds * 1000), max_records=most)
+        if not polled:
+            raise BrokerError(
+                f"{', '.join(settings.brokers)} gave no records for {settings.kafka.request_timeout_seconds:.0f} s; "
+                f"is a partition of {', '.join(sorted({partition.topic for partition in ends}))} without a leader?"
+            )
+        for partition, records in polled.items():
+            yield from (record for record in records if record.offset < ends[partition])
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.errors import BrokerError, InputError, TopicsError
-from streams.operate.admin import partition_counts
-from streams.operate.client import broker_errors, kafka_python_options
+from streams.errors import InputError
+from streams.operate.admin import require_topic
+from streams.operate.client import broker_errors, kafka_python_options, records_between
 from streams.operate.terminal import harmless
 from streams.records import Origin
 from streams.settings import Settings
@@ -209,17 +209,7 @@ def letters(settings: Settings, topic: str | None, newest: int | None = None) ->
 
 def read(settings: Settings, consumer: Any, starts: dict[Any, int], ends: dict[Any, int]) -> Iterator[DeadLetter]:
     """Dead letters of the assigned partitions, from ``starts`` up to but without ``ends``."""
-    for partition, start in starts.items():
-        consumer.seek(partition, start)
-    while any(consumer.position(partition) < end for partition, end in ends.items()):
-        polled = consumer.poll(timeout_ms=int(settings.kafka.request_timeout_seconds * 1000), max_records=BATCH)
-        if not polled:
-            raise BrokerError(
-                f"{', '.join(settings.brokers)} gave no records for {settings.kafka.request_timeout_seconds:.0f} s; "
-                "is a partition of the dead-letter topic without a leader?"
-            )
-        for partition, records in polled.items():
-            yield from (DeadLetter.parse(record) for record in records if record.offset < ends[partition])
+    return map(DeadLetter.parse, records_between(settings, consumer, starts, ends, BATCH))
 
 
 def _judged(batch: Iterable[DeadLetter], topic: str) -> Iterator[tuple[DeadLetter, tuple[Fate, str]]]:
@@ -298,10 +288,7 @@ def _chosen(settings: Settings, topic: str | None) -> tuple[str, ...]:
 
 def _partitions(settings: Settings, topic: str) -> list[Any]:
     name = settings.topics.dead_letters(topic)
-    counts = partition_counts(settings, [name])
-    if name not in counts:
-        raise TopicsError(f"there is no topic {name} on {', '.join(settings.brokers)}; run `tocsin topics create`")
-    return [TopicPartition(name, partition) for partition in range(counts[name])]
+    return [TopicPartition(name, partition) for partition in range(require_topic(settings, name))]
 
 
 def _origin(said: dict[str, str]) -> Origin | None:

@@ -24,8 +24,8 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from streams.errors import BrokerError, InputError, TopicsError
-from streams.operate.admin import partition_counts
+from streams.errors import BrokerError, InputError
+from streams.operate.admin import require_topic
 from streams.operate.client import broker_errors, kafka_python_options
 from streams.operate.flush import flush as close_windows
 from streams.operate.rows import BadRow, Row, rows, shifted
@@ -159,8 +159,7 @@ def _input_topic(settings: Settings, topic: str) -> str:
             f"{topic!r} is not an input topic of these settings, so nothing would read it; there are: "
             f"{', '.join(settings.topics.inputs)}"
         )
-    if name not in partition_counts(settings, [name]):
-        raise TopicsError(f"there is no topic {name} on {', '.join(settings.brokers)}; run `tocsin topics create`")
+    require_topic(settings, name)
     return name
 
 

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.errors import InputError, TopicsError
-from streams.operate.admin import partition_counts
-from streams.operate.client import broker_errors, kafka_python_options
+from streams.errors import InputError
+from streams.operate.admin import require_topic
+from streams.operate.client import broker_errors, kafka_python_options, records_between
 from streams.operate.terminal import harmless
 from streams.records import Alert, AlertFeedback, Verdict, encode
 from streams.settings import Settings
@@ -29,7 +29,6 @@ from streams.verdicts import last_verdicts, read_feedback
 LONGEST_NOTE = 1_000
 SHORTEST_PREFIX = 6
 """Of an alert's id, so many characters or more will do where only one alert begins with them."""
-LOOK_MS = 1_000
 
 
 def say(settings: Settings, alert_id: str, verdict: Verdict, by: str | None = None, note: str = "") -> AlertFeedback:
@@ -44,7 +43,7 @@ def say(settings: Settings, alert_id: str, verdict: Verdict, by: str | None = No
     """
     topics = settings.topics
     alerts = latest_alerts(_values(settings, topics.alerts))
-    _require(settings, topics.feedback)
+    require_topic(settings, topics.feedback)
     word = AlertFeedback(
         find(alerts, alert_id),
         verdict,
@@ -174,29 +173,18 @@ def latest_alerts(values: Iterable[bytes]) -> dict[str, Alert]:
     return found
 
 
-def _values(settings: Settings, topic: str) -> Iterable[bytes]:
+def _values(settings: Settings, topic: str) -> list[bytes]:
     """Every value that ``topic`` holds now, oldest first in each partition."""
-    partitions = [TopicPartition(topic, number) for number in range(_require(settings, topic))]
+    partitions = [TopicPartition(topic, number) for number in range(require_topic(settings, topic))]
     with broker_errors(settings, f"reading {topic}"):
         consumer = KafkaConsumer(**kafka_python_options(settings), enable_auto_commit=False)
         try:
             consumer.assign(partitions)
-            ends = consumer.end_offsets(partitions)
-            consumer.seek_to_beginning(*partitions)
-            found: list[bytes] = []
-            while any(consumer.position(tp) < ends[tp] for tp in partitions):
-                for records in consumer.poll(timeout_ms=LOOK_MS).values():
-                    found += [record.value for record in records if record.value is not None]
+            starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+            records = records_between(settings, consumer, starts, ends)
+            return [record.value for record in records if record.value is not None]
         finally:
             consumer.close()
-    return found
-
-
-def _require(settings: Settings, topic: str) -> int:
-    counts = partition_counts(settings, [topic])
-    if topic not in counts:
-        raise TopicsError(f"there is no topic {topic} on {', '.join(settings.brokers)}; run `tocsin topics create`")
-    return counts[topic]
 
 
 def _who() -> str:

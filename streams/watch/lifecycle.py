@@ -131,12 +131,12 @@ class Transition:
 
 def alert_id_of(rule: str, version: str, series: str, size_ms: int, start_ms: int) -> str:
     """The incident's name: 32 hex digits of rule, version, series, window size (s) and first window's start (ms)."""
-    return _digest(rule, version, series, str(size_ms // 1000), str(start_ms))
+    return digest(rule, version, series, str(size_ms // 1000), str(start_ms))
 
 
 def transition_id_of(alert_id: str, sequence: int, state: str) -> str:
     """The idempotency key of one transition."""
-    return _digest(alert_id, str(sequence), state)
+    return digest(alert_id, str(sequence), state)
 
 
 def resolve_below(threshold: float) -> float:
@@ -295,5 +295,6 @@ def _leaps(reading: Reading) -> bool:
     return reading.score >= reading.threshold + LEAP
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """An id of 32 hex digits from ``parts``."""
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
