@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streams.errors import SnapshotError
 from streams.watch.evidence import Testimony
+from streams.watch.folding import COLUMNS
 from streams.watch.heights import Heights
 from streams.watch.lifecycle import Incident
 from streams.watch.memory import Remembered
@@ -26,7 +27,7 @@ from streams.watch.windows import Item
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest"
 
 
@@ -50,7 +51,6 @@ class Manifest(Struct):
     forgotten: int
     release: str
     names: list[str | None]
-    stories: list[tuple[int, int, int, int]]
     waiting: list[Item]
     witnesses: list[dict[int, Testimony]]
     memory: list[tuple[int, int, list[Remembered]]]
@@ -83,7 +83,6 @@ def written(watcher: Watcher) -> bytes:
         forgotten=watcher.stories.forgotten,
         release=watcher.release,
         names=table.slots.names,
-        stories=watcher.stories.entries(),
         waiting=watcher.waiting.all(),
         witnesses=[dict(sorted(window.items())) for window in watcher.witnesses.windows],
         memory=watcher.memory.entries(),
@@ -103,6 +102,8 @@ def written(watcher: Watcher) -> bytes:
     }
     for name, array in table.state.arrays().items():
         arrays[f"state_{name}"] = array[..., :top]
+    for name, array in watcher.stories.entries().items():
+        arrays[f"story_{name}"] = array
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
@@ -164,8 +165,7 @@ def _fill_table(watcher: Watcher, manifest: Manifest, arrays: dict[str, NDArray[
     watcher.heights = Heights(len(table.open_y))
     watcher.heights.table[:, :top] = arrays["heights"]
     watcher.heights.day, watcher.heights.first_day = manifest.height_days
-    for entry in manifest.stories:
-        watcher.stories.put_back(*entry)
+    watcher.stories.put_back({name: arrays[f"story_{name}"] for name in COLUMNS})
 
 
 def _adopt(watcher: Watcher, manifest: Manifest) -> None:

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.records import ObservedDocument
-from streams.watch.folding import HORIZON_MS, Stories
 from streams.watch.slots import Slots
 from streams.watch.windows import MINUTE_MS, Item, Sources, Waiting, window_start
 
@@ -66,28 +65,6 @@ def test_items_leave_in_order_once_their_minute_has_closed(times: list[int], mar
     assert len(left) + waiting.count == len(times)
     assert waiting.count == len(waiting.all())
     assert all(entry.event_ms >= max(marks, default=0) * MINUTE_MS for entry in waiting.all())
-
-
-def test_a_copy_within_a_day_folds_and_a_later_one_is_news_again() -> None:
-    stories = Stories()
-    assert stories.is_new(0, 7, 0)
-    assert not stories.is_new(0, 7, HORIZON_MS - 1)
-    assert stories.is_new(1, 7, 10), "each series has stories of its own"
-    assert stories.copies(0, 7) == 1
-    assert stories.is_new(0, 7, HORIZON_MS)
-    assert stories.copies(0, 7) == 0
-
-
-def test_stories_are_forgotten_by_age_and_by_number() -> None:
-    stories = Stories(most=3)
-    for signature in range(1, 6):
-        stories.is_new(0, signature, signature)
-    stories.forget_before(10)
-    assert len(stories) == 3
-    assert stories.forgotten == 2
-    stories.forget_before(HORIZON_MS + 10)
-    assert len(stories) == 0
-    assert stories.forgotten == 2
 
 
 def test_freed_slots_are_used_again_lowest_first_and_the_bound_holds() -> None:
