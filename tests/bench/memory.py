@@ -1,6 +1,6 @@
 """Resident memory of a worker: at 120 % load for some minutes, and through a year of backlog.
 
-    python tests/bench/memory.py [--minutes 10] [--overload 1.2] [--year-documents 200000]
+    python tests/bench/memory.py [--minutes 10] [--overload 1.2] [--year-documents 400000]
 
 Overload: the shipped release; documents come at `--overload` times what the worker scored in its first
 minute, so the topic grows and memory must not. Backlog: the tiny release of the tests, and a topic that
@@ -144,12 +144,13 @@ def year(servers: str, registry: str, documents: int) -> dict[str, Any]:
     return {"documents": documents, "seconds": round(samples[-1][0]), **shape(samples)}
 
 
-def shape(samples: list[tuple[float, float]]) -> dict[str, float]:
-    """Resident megabytes once settled and at the end, and the slope between in MB an hour."""
+def shape(samples: list[tuple[float, float]]) -> dict[str, Any]:
+    """Resident megabytes by tenths of the run, once settled and at the end, and the slope between in MB an hour."""
     settled = np.array(samples[int(len(samples) * SETTLED) :])
     slope = np.polyfit(settled[:, 0], settled[:, 1], 1)[0] * 3600
     quarter = max(1, len(settled) // 4)
     return {
+        "resident_mb_by_tenths": [round(float(part.max())) for part in np.array_split(np.array(samples)[:, 1], 10)],
         "resident_mb_settled": round(float(np.median(settled[:quarter, 1])), 1),
         "resident_mb_end": round(float(np.median(settled[-quarter:, 1])), 1),
         "slope_mb_per_hour": round(float(slope), 1),
@@ -160,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--overload", type=float, default=1.2)
-    parser.add_argument("--year-documents", type=int, default=200_000)
+    parser.add_argument("--year-documents", type=int, default=400_000)
     parser.add_argument("--registry", default="var/registry")
     given = parser.parse_args()
     report: dict[str, Any] = {}
