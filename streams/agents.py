@@ -297,6 +297,8 @@ class Watching:
     async def start_at(self, committed: Mapping[Place, int | None]) -> Mapping[Place, int | None]:
         """Where each partition's newest usable snapshot ends; the earliest where there is none."""
         watches = await asyncio.gather(*(self._restore(place) for place in committed))
+        for place in self._watches.keys() - committed.keys():
+            self._metrics.partition_left(str(place.partition))
         self._watches = dict(zip(committed, watches, strict=True))
         return {place: watch.applied if watch.applied >= 0 else None for place, watch in self._watches.items()}
 

@@ -94,6 +94,11 @@ class Metrics:
             release=Info("tocsin_release", "The release that scores, its provider and precision.", registry=registry),
         )
 
+    def partition_left(self, partition: str) -> None:
+        """Tell no more of a watcher's ``partition``: another worker does."""
+        self.series.remove(partition)
+        self.watermark.remove(partition)
+
 
 class _Cost(Collector):
     """Core-seconds of this process, and what a million documents cost at the configured price."""

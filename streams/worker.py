@@ -25,6 +25,7 @@ from streams.agents import Scoring, Watching
 from streams.app import TocsinApp, create_app, slab_topic
 from streams.delivery.journal import Journal
 from streams.delivery.outputs import Outputs
+from streams.delivery.slabs import Place
 from streams.delivery.snapshots import DirectorySnapshots, SnapshotStore, TopicSnapshots
 from streams.delivery.sparing import spare_the_log
 from streams.delivery.watchdog import COMMIT_SECONDS, Progress, Watchdog, deadline
@@ -286,6 +287,7 @@ class _Support(mode.Service):  # type: ignore[misc]
 
     async def _beat(self) -> None:
         worker = self._worker
+        shown: dict[str, set[Place]] = {}
         while True:
             worker.health.beat()
             for app, progress in zip(worker.apps, worker.progress, strict=True):
@@ -296,8 +298,11 @@ class _Support(mode.Service):  # type: ignore[misc]
                 if progress.committed_at is not None:
                     age = time.monotonic() - progress.committed_at
                     worker.health.facts[f"{progress.name} seconds since commit"] = round(age, 1)
+                for place in shown.get(progress.name, set()) - lags.keys():
+                    worker.metrics.lag.remove(place.topic, str(place.partition))  # another worker tells of it now
                 for place, lag in lags.items():
                     worker.metrics.lag.labels(place.topic, str(place.partition)).set(lag)
+                shown[progress.name] = set(lags)
             if worker.stopping is not None and worker.stopping.is_set():
                 worker.process.leave()
             await asyncio.sleep(BEAT_SECONDS)

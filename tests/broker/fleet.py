@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 ROOT = Path(__file__).parents[2]
 PLAIN = ("-m", "tocsin", "worker")
@@ -54,6 +59,17 @@ class Worker:
     def wait(self, timeout: float) -> int:
         """The exit status of a worker that is expected to end by itself."""
         return self._process.wait(timeout)
+
+    def metrics(self) -> Iterator[Sample]:
+        """What its ``/metrics`` tells, once it has started.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        started = next(line for line in self.log.read_text().splitlines() if '"web_port"' in line)
+        with urlopen(f"http://127.0.0.1:{json.loads(started)['web_port']}/metrics", timeout=5) as answer:
+            for family in text_string_to_metric_families(answer.read().decode()):
+                yield from family.samples
 
     def said(self, lines: int = 40) -> str:
         """The end of its log, for an assertion's message."""

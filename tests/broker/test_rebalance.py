@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from tests.broker.fleet import eventually
+from tests.broker.fleet import Fleet, eventually
 from tests.broker.generator import stream_of_records
-from tests.broker.instance import Instance
+from tests.broker.instance import PARTITIONS, Instance
 from tests.broker.scenario import Feed, close_books, come_to_rest, watched_run
 from tests.broker.tail import Groups
 
 MOVES = 4
+
+
+def once_each(fleet: Fleet) -> bool:
+    """Whether every partition's lag is told by exactly one worker, that which has it."""
+    told = Counter(
+        (sample.labels["topic"], sample.labels["partition"])
+        for worker in fleet.workers
+        for sample in worker.metrics()
+        if sample.name == "tocsin_lag_records"
+    )
+    return len(told) == 3 * PARTITIONS and set(told.values()) == {1}
 
 
 @pytest.mark.timeout(400)
@@ -37,6 +50,7 @@ def test_records_that_come_while_partitions_move_are_read_though_none_follow(ins
             sent += feed.sent
             generator.settle()
             come_to_rest(verifier, fleet, seconds=60)
+            eventually(lambda: once_each(fleet), "each partition's lag told by one worker", seconds=30, told=fleet.said)
         report = close_books(instance, generator, verifier)
         assert not report.findings, report.told()
         assert report.scored == report.records == sent

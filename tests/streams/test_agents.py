@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -232,6 +233,17 @@ async def test_a_refused_output_finishes_nothing_and_ends_the_process() -> None:
     await asyncio.sleep(0)
     assert bench.log == []
     assert [type(error) for error in bench.errors] == [DeliveryError]
+
+
+async def test_metrics_tell_of_a_watched_partition_only_while_it_is_here() -> None:
+    bench = Bench()
+    role = bench.watching()
+    await bench.assigned(role)
+    await role.watch_observations(Stream([_observations(0, 3)]))
+    told = partial(bench.metrics.registry.get_sample_value, "tocsin_series", {"partition": str(HOME.partition)})
+    await _until(lambda: told() is not None)
+    await role.start_at({})
+    assert told() is None
 
 
 async def test_an_idle_partition_tells_every_home_the_time_and_covers_no_offset() -> None:
