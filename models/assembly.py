@@ -13,6 +13,7 @@ assembles the same weights.
         heads.safetensors    the heads in half precision
         graph.onnx           the graph; an initialiser without data says in its doc string what fills it
         grids.safetensors    how the int8 graph rounds activations (models.quantise), where the release has one
+        reference.npz        what the drift detectors compare with (models.reference), where the release has one
         tokenizer.json, README.md, NOTICE
 """
 
@@ -34,6 +35,7 @@ from models import graphs
 from models.base import WEIGHTS, find_base, sha256_of
 from models.errors import BaseEncoderError, CorruptReleaseError, MislabelledReleaseError
 from models.quantise import quantise, read_grids
+from models.reference import REFERENCE
 from models.registry import CHAMPION, Registry
 from models.release import FileEntry, Labels, Manifest, Temperatures, read_file, write
 
@@ -129,7 +131,7 @@ def assemble(directory: Path, base: Path, target: Path) -> Manifest:
         (target / name).write_bytes(graph.SerializeToString(deterministic=True))
     save_file(dense, target / "encoder.safetensors")
     save_file(heads, target / "heads.safetensors")
-    for name in ("tokenizer.json", "README.md", "NOTICE"):
+    for name in ("tokenizer.json", "README.md", "NOTICE", *({REFERENCE} & held.keys())):
         (target / name).write_bytes(held[name])
     return write(
         target,

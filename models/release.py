@@ -7,6 +7,7 @@
         encoder.safetensors   dense weights, what the next training starts from
         heads.safetensors
         tokenizer.json        with the cleaning rules of models.text
+        reference.npz         held-back documents as the graph heard them, for the drift detectors
         README.md, NOTICE     model card, attributions
         manifest.json         version, labels, temperatures, metrics, and the sha256 of every other file
 

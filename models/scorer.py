@@ -30,6 +30,7 @@ from models.errors import (
     PrecisionError,
     ProviderError,
 )
+from models.reference import Reference, read_reference
 from models.release import Manifest, read_file, verify
 from models.text import open_tokenizer, padded, tokens_of_span
 
@@ -101,8 +102,10 @@ class Scorer:
         precision: str,
         max_tokens: int,
         batch_tokens: int,
+        reference: Reference | None = None,
     ) -> None:
         self.release = manifest.version
+        self.reference = reference
         self.languages = manifest.languages
         self.taxonomies: dict[str, tuple[str, ...]] = dict(manifest.labels.topics)
         self.provider = provider
@@ -157,6 +160,7 @@ class Scorer:
             precision=chosen,
             max_tokens=max_tokens,
             batch_tokens=batch_tokens,
+            reference=read_reference(release, manifest),
         )
         scorer._prove()
         return scorer

@@ -28,6 +28,7 @@ from trainer.export import add_grids, check_parity, dense_network, read_training
 from trainer.finetune import answer
 from trainer.measure import Answer, Floats, Question, figures, fit_temperature, questions, softmax
 from trainer.recipe import Recipe, gather, recipe_of
+from trainer.reference import add_reference
 
 PARITY_TEXTS = 512
 log = structlog.get_logger(__name__)
@@ -115,6 +116,7 @@ def ship(
     )
     check_parity(network, parts, base, parity_texts(rows["test"]))
     offer_int8(parts, base, [row.text for row in rows["validation"]], rows["test"])
+    add_reference(parts, base, rows["validation"])
     return parts
 
 

@@ -93,6 +93,15 @@ def test_an_assembled_release_verifies_loads_and_holds_base_plus_adapter(
     assert scores.sentiment.argmax(1).tolist() == [0, 2]
 
 
+def test_what_a_release_compares_a_stream_with_comes_along(parts: Path, base: Path, tmp_path: Path) -> None:
+    (parts / "reference.npz").write_bytes(b"numbers")
+    describe(parts, base)
+    target = tmp_path / "release"
+    target.mkdir()
+    assert assemble(parts, base, target).files["reference.npz"].bytes == 7
+    assert (target / "reference.npz").read_bytes() == b"numbers"
+
+
 def test_assembling_twice_gives_the_same_bytes(parts: Path, base: Path, tmp_path: Path) -> None:
     made = []
     for name in ("one", "two"):

@@ -7,14 +7,18 @@ positive, reads the words around an entity for the sentiment toward it, and is t
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.labels import FINANCE
-from models.release import FileEntry, Labels, Manifest, write
+from models.reference import REFERENCE, measure, pack
+from models.release import FileEntry, Labels, Manifest, read_manifest, write
+from models.scorer import Scorer
 
 HIDDEN = 384
 BAD = (
@@ -168,6 +172,35 @@ def _graph(words: dict[str, int]) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def invented_texts(count: int, *, about: str = "shares", seed: int = 1) -> list[str]:
+    """Texts of six known words each: about shares and results, or (``about="service"``) what customers write."""
+    draw = random.Random(seed)
+    words = {
+        "shares": [*TOPICS["Stock Movement"].split(), *TOPICS["Earnings"].split(), "rise", "falls", "gains", "loss"],
+        "service": [*BAD.split()[-9:], *GOOD.split()[-6:], "love", "hate", "broken", "rude", "friendly", "refund"],
+    }[about]
+    return [" ".join(draw.choices(words, k=6)) for _ in range(count)]
+
+
+def remember(release: Path, count: int = 3_000) -> Path:
+    """Give the release a reference of invented texts: three of four about shares, the others about service."""
+    texts = invented_texts(count * 3 // 4) + invented_texts(count // 4, about="service")
+    domains = ["shares"] * (count * 3 // 4) + ["service"] * (count // 4)
+    order = random.Random(2).sample(range(len(texts)), len(texts))
+    scores = Scorer.load(release, threads=1).score([texts[at] for at in order])
+    reference = measure(
+        scores.embedding,
+        {"sentiment": scores.sentiment, "topic.finance": scores.topics["finance"]},
+        np.array([len(texts[at]) for at in order]),
+        [domains[at] for at in order],
+        {"sentiment": np.where(np.arange(len(order)) % 10 == 0, 0, 1)},
+        dimensions=16,
+    )
+    (release / REFERENCE).write_bytes(pack(reference))
+    write(release, msgspec.structs.replace(read_manifest(release), files={}))
+    return release
 
 
 def build_tiny_release(path: Path, version: str = "tiny") -> Path:

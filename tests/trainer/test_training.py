@@ -17,7 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.reference import read_reference
 from models.registry import Registry
+from models.release import read_manifest
 from models.scorer import Scorer
 from models.text import open_tokenizer, write_rules
 from tests.trainer.sets import write_base, write_sets
@@ -29,7 +31,7 @@ from trainer.export import check_parity, dense_network, empty
 from trainer.losses import loss_of
 from trainer.network import Adapter, Network, build, load_lora, lora_matrices
 from trainer.passes import TrainingPass, dropped
-from trainer.recipe import Recipe
+from trainer.recipe import Recipe, gather
 
 SOURCES = {"twitter_fin_news_topic": 1_000, "twitter_fin_news_sentiment": 1_000, "sentfin": 1_000}
 RECIPE = Recipe(
@@ -89,6 +91,20 @@ def test_training_leaves_a_log_and_a_card_with_figures(work: Path) -> None:
     manifest = Registry(work / "registry").manifest("t-1")
     assert manifest.metrics["test"]["sentfin/entities"]["accuracy"] > 0.6
     assert [entry["name"] for entry in manifest.data] == list(SOURCES)
+
+
+def test_the_release_remembers_documents_that_were_held_back(work: Path, data: Path) -> None:
+    release = Registry(work / "registry").resolve("t-1")
+    reference = read_reference(release, read_manifest(release))
+    assert reference is not None
+    held = gather(data, RECIPE)["validation"]
+    assert len(reference) == len({row.text for row in held})
+    assert sorted(reference.lengths) == sorted({row.text: len(row.text) for row in held}.values())
+    assert set(reference.heads) == {"sentiment", "topic.finance"}
+    wrong, bound = reference.error("topic.finance")
+    known = [row for row in held if row.topics]
+    assert (reference.right["topic.finance"] >= 0).sum() == len({row.text for row in known})
+    assert wrong <= bound < 1
 
 
 def test_the_shipped_graph_carries_no_weights(work: Path) -> None:
