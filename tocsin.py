@@ -350,6 +350,7 @@ def bench(
 
 
 app.command(rich_help_panel=FILES)(tocsin_models.explain)
+app.command(rich_help_panel=FILES)(tocsin_models.drift)
 app.command(rich_help_panel=MODEL)(tocsin_models.train)
 app.command("eval", rich_help_panel=MODEL)(tocsin_models.evaluate)
 

@@ -173,6 +173,25 @@ def evaluate(
     typer.echo(json.dumps(report, indent=2))
 
 
+def drift(
+    input: Annotated[Path, typer.Argument(help="JSONL file of documents, in their order; - reads standard input.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV: row,detector,statistic,threshold,alarm.")],
+    run_length: Annotated[
+        float | None, typer.Option("--run-length", help="Documents between false alarms of all detectors together.")
+    ] = None,
+    config: Config = None,
+    release: Release = None,
+) -> None:
+    """Listen to a file for drift: is this still what the release knows?
+
+    A line for each detector and step, in order. From `stars`, or `sentiment` and `topic`, of the rows it hears whether
+    the release errs more than it used to.
+    """
+    from streams.offline.drift import run
+
+    raise typer.Exit(run(settings(config), input, output, release, run_length))
+
+
 taxonomy_app = typer.Typer(no_args_is_help=True, help="Topics of your own, without a training run.")
 
 

@@ -19,7 +19,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.records import Alert, AlertFeedback, Observations, ScoredDocument
+from streams.records import Alert, AlertFeedback, DriftSignal, Observations, ScoredDocument
 from streams.settings import Settings
 
 MESSAGES = {
@@ -27,6 +27,7 @@ MESSAGES = {
     "observations.v1": Observations,
     "alerts.v1": Alert,
     "feedback.v1": AlertFeedback,
+    "drift.v1": DriftSignal,
 }
 """Strict messages by the part of their topic's name after the prefix."""
 

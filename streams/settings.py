@@ -156,6 +156,14 @@ class NotifySettings(Section):
     port: int = Field(6067, ge=0, le=65535, description="health and metrics of the notifier, on `web.host`")
 
 
+class DriftSettings(Section):
+    """When a stream counts as another than the release knows."""
+
+    run_length: float = Field(
+        10_000, ge=1_000, description="documents of a stream between two false alarms of all detectors together"
+    )
+
+
 class WebSettings(Section):
     """Health and metrics of each long-running process."""
 
@@ -201,6 +209,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     rules: tuple[Rule, ...] = (Rule(name="negative-spike"),)
     notify: NotifySettings = NotifySettings()
+    drift: DriftSettings = DriftSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     cost: CostSettings = CostSettings()
