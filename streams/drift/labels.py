@@ -41,8 +41,8 @@ class ErrorRate:
 
     def hear(self, error: float) -> Look:
         """Take in one label: ``error`` is 1 where the call was wrong, 0 where it was right."""
-        p = min(max(self.usual, 0.005), 0.45)
-        q = np.minimum(RISES * p, 0.95)
+        p = min(max(self.usual, 0.005), 0.98)
+        q = np.minimum(RISES * p, 0.99)
         ratio = np.power(q / p, error) * np.power((1 - q) / (1 - p), 1 - error)
         self._evidence = (self._evidence + 1.0) * ratio
         statistic = float(WEIGHTS @ self._evidence)
