@@ -34,7 +34,23 @@ help: ## List the targets
 demo: $(VENV)/.serve ## Watch it ring: the main job on the embedded broker
 	$(BIN)/tocsin demo $(ARGS)
 
-test: $(VENV)/.all ## Run every test, the broker tests on a real Apache Kafka
+# Prometheus and Alertmanager are only unpacked, so nothing is started and no root is needed; a browser has to be installed.
+TOOLS := $(VENV)/tools/usr/bin
+export PATH := $(CURDIR)/$(TOOLS):$(PATH)
+.PHONY: tools
+tools: $(VENV)/.all ## What some tests need from elsewhere: Prometheus, Alertmanager, a Chromium; tests say what they miss
+	@if ! command -v promtool > /dev/null && command -v apt-get > /dev/null; then \
+	  mkdir -p $(VENV)/tools && cd $(VENV)/tools && \
+	  { apt-get download -qq prometheus prometheus-alertmanager || \
+	    { apt-get update -qq && apt-get download -qq prometheus prometheus-alertmanager; }; } 2> /dev/null && \
+	  for package in *.deb; do dpkg -x $$package .; done || echo "no Prometheus: its checks will be skipped"; fi
+	@if ! command -v chromium > /dev/null && ! command -v google-chrome > /dev/null; then \
+	  $(BIN)/playwright install --only-shell chromium > /dev/null 2>&1 || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
+	    apt-get install -y -qq --no-install-recommends chromium > /dev/null; } || \
+	  echo "no Chromium: the tests of the live page will be skipped"; fi
+
+test: tools ## Run every test, the broker tests on a real Apache Kafka
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.all ## Lint and types

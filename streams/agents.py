@@ -30,11 +30,12 @@ from streams.delivery.snapshots import SLOTS, Snapshot, SnapshotStore
 from streams.delivery.watchdog import Progress
 from streams.errors import DeliveryError, SnapshotError, TopicsError
 from streams.metrics import Metrics
+from streams.page.sentiments import Heard
 from streams.records import Alert, Observations, encode
 from streams.scoring.slab import SlabScorer, Work
 from streams.settings import Settings
 from streams.watch.observations import tick
-from streams.watch.watcher import Watcher
+from streams.watch.watcher import Listener, Watcher
 
 log = logs.get(__name__)
 
@@ -89,7 +90,8 @@ class Watch:
 class Scoring:
     """The score role: its agent, its ticks, and what it tells the transport.
 
-    ``journal_taken`` is called for each partition that is assigned here, before its first slab.
+    ``journal_taken`` is called for each partition that is assigned here, before its first slab; ``hear`` is told
+    what was heard in each slab that is done.
     """
 
     def __init__(
@@ -103,7 +105,9 @@ class Scoring:
         counts: Mapping[str, int],
         journal_taken: Callable[[Place], None],
         failed: Failed,
+        hear: Callable[[Heard], None] | None = None,
     ) -> None:
+        self._hear = hear
         self._settings = settings
         self._outputs = outputs
         self._metrics = metrics
@@ -133,6 +137,8 @@ class Scoring:
     def _sent(self, slab: Slab, work: Work) -> None:
         self.consumer.finish(slab)
         self._told[slab.place] = time.monotonic()
+        if self._hear is not None and work.heard is not None:
+            self._hear(work.heard)
         topic, metrics = slab.place.topic, self._metrics
         metrics.records_scored.labels(topic).inc(work.scored)
         for stage, count in work.dead.items():
@@ -205,7 +211,8 @@ class Scoring:
 class Watching:
     """The watch role: one deterministic :class:`Watcher` per observations partition that is assigned here.
 
-    ``primed`` are snapshots of watchers that history has taught, by partition, for those without a snapshot.
+    ``primed`` are snapshots of watchers that history has taught, by partition, for those without a snapshot;
+    ``listener`` makes one who hears of every window that the watcher of a partition closes.
     """
 
     def __init__(
@@ -219,7 +226,9 @@ class Watching:
         counts: Mapping[str, int],
         primed: Mapping[int, bytes],
         failed: Failed,
+        listener: Callable[[int], Listener] | None = None,
     ) -> None:
+        self._listener = listener
         self._settings = settings
         self._store = store
         self._outputs = outputs
@@ -300,6 +309,9 @@ class Watching:
         for place in self._watches.keys() - committed.keys():
             self._metrics.partition_left(str(place.partition))
         self._watches = dict(zip(committed, watches, strict=True))
+        if self._listener is not None:
+            for place, watch in self._watches.items():
+                watch.watcher.listener = self._listener(place.partition)
         return {place: watch.applied if watch.applied >= 0 else None for place, watch in self._watches.items()}
 
     async def _restore(self, place: Place) -> Watch:
@@ -336,6 +348,11 @@ class Watching:
             await asyncio.wait_for(asyncio.gather(*saves), timeout=DRAIN_SECONDS)
         except (TimeoutError, DeliveryError) as exc:
             log.warning("no last snapshot; the log is read again from the one before", reason=repr(exc)[:200])
+
+    def watches(self) -> list[Watch]:
+        """The watchers of the partitions that are assigned here now."""
+        here = set(self.consumer.ledger.places()) if self.consumer is not None else set()
+        return [watch for place, watch in self._watches.items() if place in here]
 
     def committed(self, offsets: Mapping[Place, int]) -> None:
         self._progress.moved()

@@ -25,6 +25,8 @@ from streams.errors import SettingsError
 from streams.section import Section
 from streams.topics import Topics
 
+SHORTEST_TOKEN = 16
+
 
 class KafkaSettings(Section):
     """How to reach and use the cluster."""
@@ -165,10 +167,27 @@ class DriftSettings(Section):
 
 
 class WebSettings(Section):
-    """Health and metrics of each long-running process."""
+    """Health and metrics of each long-running process, and the live page of the worker."""
 
-    host: str = Field("127.0.0.1", description="the pages have no login: think before you open them")
+    host: str = Field("127.0.0.1", description="health and metrics have no login: think before you open them")
     port: int = Field(6066, ge=0, le=65535, description="0: any free port; unset, a taken one gives way")
+    page: bool = Field(True, description="serve the live page at `/`; beyond loopback only with a token")
+    token: SecretStr = Field(SecretStr(""), description="what the page asks for; better in a file")
+    token_file: Path | None = Field(
+        None, description="file that holds the token, 16 characters or more; wins over token"
+    )
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> WebSettings:
+        if (self.token_file is not None or self.token.get_secret_value()) and len(self.page_token()) < SHORTEST_TOKEN:
+            raise ValueError(f"the page's token has fewer than {SHORTEST_TOKEN} characters")
+        return self
+
+    def page_token(self) -> str:
+        """The page's token, from its file where one is named; empty where none is set."""
+        if self.token_file is not None:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        return self.token.get_secret_value()
 
 
 class LogSettings(Section):
@@ -295,7 +314,9 @@ def load(path: Path | None = None, **overrides: Any) -> Settings:
 def _explain(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "settings"
     shown = (
-        "" if "password" in name or "url" in name or error["type"] == "missing" else f" (given: {error['input']!r:.80})"
+        ""
+        if any(secret in name for secret in ("password", "url", "web.token")) or error["type"] == "missing"
+        else f" (given: {error['input']!r:.80})"
     )
     if error["type"] == "extra_forbidden":
         return f"{name}: there is no such setting{shown}; see docs/settings.md"

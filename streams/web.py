@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -91,9 +92,16 @@ def application(registry: CollectorRegistry, health: Health) -> web.Application:
 
 
 async def serve(
-    settings: WebSettings, registry: CollectorRegistry, health: Health, *, chosen: bool = True
+    settings: WebSettings,
+    registry: CollectorRegistry,
+    health: Health,
+    *,
+    chosen: bool = True,
+    extend: Callable[[web.Application], None] | None = None,
 ) -> tuple[web.AppRunner, int]:
     """Start serving; returns the runner (``await runner.cleanup()`` ends it) and the port in use.
+
+    ``extend`` adds further pages.
 
     A port that nobody has ``chosen`` gives way to a free one where it is taken, so that several processes
     run on one host without further settings.
@@ -101,14 +109,17 @@ async def serve(
     Raises:
         SettingsError: the address cannot be bound, because another process has it or it is not ours.
     """
-    runner = web.AppRunner(application(registry, health), access_log=None)
+    app = application(registry, health)
+    if extend is not None:
+        extend(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as exc:
         await runner.cleanup()
         if not chosen and exc.errno == errno.EADDRINUSE:
-            return await serve(settings.model_copy(update={"port": 0}), registry, health)
+            return await serve(settings.model_copy(update={"port": 0}), registry, health, extend=extend)
         raise SettingsError(
             f"cannot serve health and metrics on {settings.host}:{settings.port}: {exc.strerror or exc}; "
             "choose another port in the settings (0 takes any free one)"

@@ -35,6 +35,9 @@ from streams.metrics import Metrics
 from streams.offline.scoring import open_scorer
 from streams.operate import admin
 from streams.operate.client import aiokafka_options
+from streams.page import LivePage
+from streams.page.access import Access
+from streams.page.site import Site
 from streams.scoring.slab import THREADS, SlabScorer
 from streams.settings import Settings
 
@@ -104,6 +107,7 @@ class _Worker:
         self.executors: list[ThreadPoolExecutor] = []
         self.progress: list[Progress] = []
         self.apps: list[TocsinApp] = []
+        self.page = LivePage(settings, counts, self.outputs, self.metrics, self.health) if settings.web.page else None
         self._receivers: tuple[Any, ...] = ()
         self.score = self._score_role() if "score" in roles else None
         self.watch = self._watch_role(prime) if "watch" in roles else None
@@ -155,7 +159,7 @@ class _Worker:
         progress = self._progress("score", COMMIT_SECONDS)
         role = Scoring(
             settings,
-            SlabScorer(settings, intake, scorer, journal, self.metrics, self.counts),
+            SlabScorer(settings, intake, scorer, journal, self.metrics, self.counts, shown=self.page is not None),
             self.outputs,
             self._executor("score"),
             self.metrics,
@@ -163,6 +167,7 @@ class _Worker:
             self.counts,
             journal.taken,
             self.fail,
+            self.page.hear if self.page is not None else None,
         )
         topics = settings.topics.inputs
         app = create_app(settings, "score", role, topics, slabs_ahead=settings.scoring.slabs_ahead)
@@ -185,7 +190,10 @@ class _Worker:
             self.counts,
             _primed(settings, self.counts, prime),
             self.fail,
+            self.page.listener if self.page is not None else None,
         )
+        if self.page is not None:
+            self.page.watches = role.watches
         topics = [settings.topics.observations]
         # One slab at a time: a watcher applies them in order, and its snapshot may not run into the next one.
         app = create_app(settings, "watch", role, topics, slabs_ahead=1)
@@ -270,7 +278,13 @@ class _Support(mode.Service):  # type: ignore[misc]
         await worker.outputs.start()
         place = worker.settings.web
         chosen = "port" in place.model_fields_set
-        self._runner, port = await web.serve(place, worker.metrics.registry, worker.health, chosen=chosen)
+        extend = None
+        if worker.page is not None:
+            extend = Site(worker.page, Access(place.host, place.page_token())).add_to
+            self.add_future(worker.page.run())
+        self._runner, port = await web.serve(
+            place, worker.metrics.registry, worker.health, chosen=chosen, extend=extend
+        )
         for progress in worker.progress:
             progress.beat()
         self._watchdog.start()

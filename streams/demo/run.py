@@ -108,7 +108,8 @@ class Demo:
         with self._screen.console.status("listening to the past"):
             await self._notifier.ready(self._settings.notify.port, READY_SECONDS)
             await self._worker.ready(web.port, READY_SECONDS)
-        self._screen.say(f"ready; metrics at http://{web.host}:{web.port}/metrics, health at /healthz")
+        self._screen.say("ready; metrics at /metrics, health at /healthz")
+        self._screen.say(f"watch it live at http://{web.host}:{web.port}/", "bold")
 
     async def _through_the_day(self, replay: DayReplay) -> None:
         """Replay, tell what happens meanwhile, and wait until every record has come out and all is quiet."""

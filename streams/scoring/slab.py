@@ -20,6 +20,7 @@ from streams.delivery.outputs import Output, partition_by_key
 from streams.delivery.slabs import Record, Slab
 from streams.intake.reader import Intake
 from streams.metrics import Metrics
+from streams.page.sentiments import Heard, heard
 from streams.records import Document, Observations, Origin, Rejection, ScoredDocument, encode
 from streams.scored import Reading, scored_documents, spans_of
 from streams.scoring.bisect import HARMLESS, score_or_reject
@@ -38,7 +39,10 @@ Verdict = ScoredDocument | Rejection
 
 @dataclass
 class Work:
-    """What a slab came to. ``observations`` are complete but for the event time of what went before."""
+    """What a slab came to. ``observations`` are complete but for the event time of what went before.
+
+    ``heard`` is what the live page counts of it, where there is one.
+    """
 
     outputs: list[Output] = field(default_factory=list)
     observations: list[Observations] = field(default_factory=list)
@@ -46,10 +50,14 @@ class Work:
     dead: Counter[str] = field(default_factory=Counter)
     event_ms: int | None = None
     broker_ms: int | None = None
+    heard: Heard | None = None
 
 
 class SlabScorer:
-    """Scores slabs in up to :data:`THREADS` threads; ``counts`` are partition counts by topic."""
+    """Scores slabs in up to :data:`THREADS` threads; ``counts`` are partition counts by topic.
+
+    ``shown`` says that somebody wants to know what was heard.
+    """
 
     def __init__(
         self,
@@ -59,7 +67,10 @@ class SlabScorer:
         journal: Journal,
         metrics: Metrics,
         counts: Mapping[str, int],
+        *,
+        shown: bool = False,
     ) -> None:
+        self._shown = shown
         self._settings = settings
         self._intake = intake
         self._scorer = scorer
@@ -170,6 +181,8 @@ class SlabScorer:
         work.event_ms = max((document.event_ms for document in kept), default=None)
         work.broker_ms = max((record.timestamp or 0 for record in slab.records), default=0) or None
         work.observations = self._observe(slab, kept, slab.start, slab.end)
+        if self._shown:
+            work.heard = heard(kept, self._scorer.languages)
         return work
 
     def _scored_output(self, slab: Slab, document: ScoredDocument, value: bytes) -> Output:

@@ -59,7 +59,8 @@ class Watcher:
 
     For the first day of event time nothing rings, unless history primed it. ``late`` counts stories that
     corrected a closed window, ``too_late`` those behind every window still correctable, ``refused`` items of
-    series beyond ``max_series``, ``forced`` the times that :data:`MOST_WAITING` pushed time on.
+    series beyond ``max_series``, ``forced`` the times that :data:`MOST_WAITING` pushed time on. ``listener``
+    hears of every window that closes; it is no part of a snapshot.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Watcher:
         self.release = ""
         self._fewest = min((rule.minimum_negative for rule in rules), default=0)
         self._live: Sources | None = None
-        self._listener = listener
+        self.listener = listener
         self._most_waiting = most_waiting
 
     def apply(self, observations: Observations) -> list[Alert]:
@@ -313,8 +314,8 @@ class Watcher:
             learn(table.state, self.tuning, everyone, y, n, verdicts, start // 1000, hour_ends, held)
         for slot in self.incidents.take_shifted():
             accept_level(table.state, self.tuning, slot, float(verdicts.basis.season[slot]))
-        if self._listener is not None:
-            self._listener(ClosedWindow(start, len(table.slots), table.slots.names, y, n, verdicts.mu, verdicts.score))
+        if self.listener is not None:
+            self.listener(ClosedWindow(start, len(table.slots), table.slots.names, y, n, verdicts.mu, verdicts.score))
         table.next_window()
         self.heights.note(end, verdicts.score)
         self.witnesses.turn()

@@ -1,0 +1,246 @@
+"""The live page of one process: what is shown, kept fresh while somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from prometheus_client import Counter
+
+from streams.delivery.outputs import Output, Outputs, partition_by_key
+from streams.intake import WatchList
+from streams.metrics import Metrics
+from streams.page.board import Board, Frame
+from streams.page.past import Past
+from streams.page.reader import Reader
+from streams.page.rows import Detail, Row, by_weight, detail, find, rows
+from streams.page.sentiments import Heard
+from streams.records import AlertFeedback, encode
+from streams.settings import Settings
+from streams.watch.watcher import Listener, Watcher
+from streams.web import Health
+
+REFRESH_SECONDS = 0.5
+RATE_SECONDS = 5.0
+MOST_ROWS = 150
+MOST_FOUND = 50
+MOST_NAMES = 5_000
+
+
+class Watched(Protocol):
+    """A watcher and the lock under which it may be read."""
+
+    @property
+    def watcher(self) -> Watcher: ...
+    @property
+    def lock(self) -> threading.Lock: ...
+
+
+class AlertReader(Protocol):
+    """Brings alerts, and what people said of them, onto the board."""
+
+    connected: bool
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Counters at one moment (monotonic seconds); ``latency`` holds the buckets of the end-to-end histogram."""
+
+    at: float
+    scored: float
+    dead: float
+    latency: tuple[tuple[float, float], ...]
+
+
+class LivePage:
+    """Gathers what the page shows of this process, its watchers and the alerts of all; ``watches`` names the first.
+
+    ``hear`` takes what a scored slab adds. Lives on the worker's loop; watchers are read in a thread.
+    """
+
+    def __init__(
+        self, settings: Settings, counts: Mapping[str, int], outputs: Outputs, metrics: Metrics, health: Health
+    ) -> None:
+        watchlist = WatchList.load(settings.intake.watchlist)
+        self.board = Board({entity: watchlist.parents(entity) for entity in watchlist.entities})
+        self._names = {entity.id: entity.name for entity in list(watchlist.entities.values())[:MOST_NAMES]}
+        self.hear: Callable[[Heard], None] = self.board.count
+        self.watches: Callable[[], Sequence[Watched]] = lambda: ()
+        self.lookers = 0
+        self._settings = settings
+        self._counts = counts
+        self._outputs = outputs
+        self._metrics = metrics
+        self._health = health
+        self.reader: AlertReader = Reader(settings, counts, self.board)
+        self._pasts: dict[int, Past] = {}
+        self._samples: deque[_Sample] = deque(maxlen=round(RATE_SECONDS / REFRESH_SECONDS) + 1)
+        self._tick = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._stamps: dict[int, tuple[Any, ...]] = {}
+        self._rows: dict[int, list[Row]] = {}
+        self.closing = False
+
+    def listener(self, partition: int) -> Listener:
+        """What the watcher of ``partition`` tells of its windows from now on; an earlier one's past is forgotten."""
+        past = self._pasts[partition] = Past()
+        return past.hear
+
+    async def run(self) -> None:
+        """Read alerts, and keep what is shown fresh, until cancelled."""
+        reading = asyncio.ensure_future(self.reader.run())
+        try:
+            while True:
+                self._sample()
+                if self.lookers:
+                    await self.refresh()
+                self._turn()
+                await asyncio.sleep(REFRESH_SECONDS)
+        finally:
+            reading.cancel()
+
+    def close(self) -> None:
+        """Let every stream of events end."""
+        self.closing = True
+        self._turn()
+
+    async def turned(self) -> None:
+        """Wait for the next look at the world."""
+        await self._tick.wait()
+
+    async def refresh(self) -> None:
+        """Look at the watchers and put what they know on the board."""
+        async with self._looking:
+            watches = list(self.watches())
+            await asyncio.to_thread(self._look, watches)
+            here = {watch.watcher.partition for watch in watches}
+            for partition in self._rows.keys() - here:
+                del self._rows[partition], self._stamps[partition]
+            self.board.show(by_weight([row for found in self._rows.values() for row in found])[:MOST_ROWS])
+
+    def frame(self, version: int) -> Frame:
+        """What a client that has ``version`` is told now."""
+        names = self._names if version < 0 else {}
+        return msgspec.structs.replace(self.board.since(version), status=self.status(), names=names)
+
+    async def detail(self, name: str) -> Detail | None:
+        """Everything about one series; ``None`` where no watcher here has it."""
+        return await asyncio.to_thread(self._detail, name)
+
+    async def find(self, words: str) -> list[str]:
+        """Names of series watched here that hold ``words``."""
+        return await asyncio.to_thread(self._find, words)
+
+    async def say(self, word: AlertFeedback) -> None:
+        """Put a person's word into the feedback topic, acknowledged.
+
+        Raises:
+            DeliveryError: the broker did not take it.
+        """
+        topic = self._settings.topics.feedback
+        home = partition_by_key(word.key, self._counts[topic])
+        await self._outputs.deliver([Output(topic, home, word.key, encode(word))])
+
+    def status(self) -> dict[str, Any]:
+        """How the line is doing."""
+        watchers = [watch.watcher for watch in self.watches()]
+        marks = [mark for watcher in watchers if (mark := watcher.watermark_ms) is not None]
+        first, last = (self._samples[0], self._samples[-1]) if self._samples else (None, None)
+        rate = None
+        if first is not None and last is not None and last.at > first.at:
+            rate = round((last.scored - first.scored) / (last.at - first.at), 1)
+        facts = self._health.facts
+        return {
+            "instance": self._settings.prefix,
+            "ready": self._health.ready,
+            "alerts_read": self.reader.connected,
+            "standing": self.board.standing,
+            "scored": round(last.scored) if last else 0,
+            "dead": round(last.dead) if last else 0,
+            "rate": rate,
+            "latency": _latency(first, last) if first and last else None,
+            "lag": round(self._lag()),
+            "stream_ms": min(marks, default=None),
+            "series": sum(watcher.series_count for watcher in watchers),
+            "learning": bool(watchers) and all(w.rows < w.tuning.rows_per_day for w in watchers),
+            "watched": len(watchers),
+            "partitions": self._counts[self._settings.topics.observations],
+            "release": facts.get("release", ""),
+            "provider": facts.get("provider", ""),
+            "precision": facts.get("precision", ""),
+            "budget": min((rule.budget for rule in self._settings.rules), default=None),
+            "embedded": self._settings.kafka.embedded,
+        }
+
+    # In a thread
+
+    def _look(self, watches: Sequence[Watched]) -> None:
+        for watch in watches:
+            with watch.lock:
+                watcher = watch.watcher
+                stamp = (id(watcher), watcher.mark_ms, watcher.rows, watcher.late, len(watcher.incidents.open))
+                if self._stamps.get(watcher.partition) != stamp:
+                    self._rows[watcher.partition] = rows(watcher, self._pasts.get(watcher.partition), MOST_ROWS)
+                    self._stamps[watcher.partition] = stamp
+
+    def _detail(self, name: str) -> Detail | None:
+        for watch in self.watches():
+            with watch.lock:
+                found = detail(watch.watcher, self._pasts.get(watch.watcher.partition), name)
+            if found is not None:
+                return found
+        return None
+
+    def _find(self, words: str) -> list[str]:
+        names: list[str] = []
+        for watch in self.watches():
+            with watch.lock:
+                names += find(watch.watcher, words, MOST_FOUND)
+        return sorted(names)[:MOST_FOUND]
+
+    # On the loop
+
+    def _turn(self) -> None:
+        tick, self._tick = self._tick, asyncio.Event()
+        tick.set()
+
+    def _sample(self) -> None:
+        buckets = tuple(
+            (float(sample.labels["le"]), sample.value)
+            for family in self._metrics.end_to_end_seconds.collect()
+            for sample in family.samples
+            if sample.name.endswith("_bucket")
+        )
+        scored, dead = _total(self._metrics.records_scored), _total(self._metrics.dead_letters)
+        self._samples.append(_Sample(time.monotonic(), scored, dead, buckets))
+
+    def _lag(self) -> float:
+        inputs = set(self._settings.topics.inputs)
+        return sum(
+            float(sample.value)
+            for family in self._metrics.lag.collect()
+            for sample in family.samples
+            if sample.labels["topic"] in inputs
+        )
+
+
+def _total(counter: Counter) -> float:
+    return sum(float(s.value) for family in counter.collect() for s in family.samples if s.name.endswith("_total"))
+
+
+def _latency(first: _Sample, last: _Sample) -> float | None:
+    """Below how many seconds 95 of 100 records stayed between two samples: the edge of a bucket, ``None`` for none."""
+    before = dict(first.latency)
+    fresh = [(edge, count - before.get(edge, 0.0)) for edge, count in last.latency]
+    if not fresh or fresh[-1][1] <= 0:
+        return None
+    edge = next(edge for edge, count in fresh if count >= 0.95 * fresh[-1][1])
+    return edge if edge != float("inf") else None
