@@ -35,8 +35,8 @@ class Row(Struct, frozen=True):
 
     ``y``, ``low`` and ``high`` are negative stories and their usual range in the windows from ``start_ms`` on, each
     ``size_ms`` long; ``open_negative`` of ``open_total`` is the window still open, from ``open_ms``. ``share`` is that
-    of the last hour or, where that had no story, ``None``; ``usual_share`` what the series is known for. ``score``
-    rings at ``threshold`` (``None`` where no rule covers the series).
+    of the hour that ends with it or, where that had no story, ``None``; ``usual_share`` what the series is known for.
+    ``score`` rings at ``threshold`` (``None`` where no rule covers the series).
     """
 
     name: str
@@ -217,7 +217,7 @@ def _row(
     spread = float(verdicts.spread[at])
     low, high = band(np.array([*(each[3] for each in known), float(verdicts.mu[at])]), spread)
     negative, total = int(table.open_y[slot]), int(table.open_n[slot])
-    lately = known[-max(1, 3_600_000 // watcher.size_ms) :]
+    lately = known[len(known) - max(0, 3_600_000 // watcher.size_ms - 1) :]
     heard = total + sum(each[2] for each in lately)
     unwatched = not np.isfinite(threshold[at])
     calm: State = "unwatched" if unwatched else "quiet"
