@@ -35,7 +35,7 @@ def expected_alerts(servers: str, names: Names, config: Path, partitions: int) -
     marks: dict[tuple[int, Place], int] = defaultdict(lambda: -1)
     due: list[Alert] = []
     with Tail(servers, [names.observations]) as tail:
-        for record in tail.read():
+        for record in tail.read_whole():
             message = msgspec.json.decode(record.value, type=Observations)
             key = (record.partition, (message.topic, message.partition))
             due += watchers[record.partition].apply(_without_repeats(message, marks[key]))

@@ -12,6 +12,7 @@ from kafka import errors as kafka_errors
 LARGEST_MESSAGE = 16 * 1024 * 1024
 STUCK_SECONDS = 20.0
 """A client that knows of records and brings none for so long is not waited for any more."""
+ATTEMPTS = 5
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -49,18 +50,32 @@ class Tail:
             ends = self._consumer.end_offsets(list(self._read_to))
             heard = time.monotonic()
             while any(self._consumer.position(tp) < end for tp, end in ends.items()):
-                for tp, records in self._consumer.poll(timeout_ms=500).items():
-                    heard = time.monotonic()
+                polled = self._consumer.poll(timeout_ms=500)
+                for tp, records in polled.items():
                     for record in records:
                         self._read_to[tp] = record.offset + 1
                         yield record
-                if time.monotonic() - heard > STUCK_SECONDS:
+                if polled:
+                    heard = time.monotonic()  # only now: who takes the records may take his time
+                elif time.monotonic() - heard > STUCK_SECONDS:
                     raise kafka_errors.KafkaTimeoutError(f"nothing came for {STUCK_SECONDS:.0f} s")
             self.whole = bool(ends)
         except (kafka_errors.KafkaError, AssertionError):
             if self._consumer is not None:
                 self._consumer.close()
             self._consumer = None
+
+    def read_whole(self) -> Iterator[Any]:
+        """As :meth:`read`, and goes on where a read ended early.
+
+        Raises:
+            AssertionError: several reads in a row did not come to the end.
+        """
+        for _ in range(ATTEMPTS):
+            yield from self.read()
+            if self.whole:
+                return
+        raise AssertionError(f"{', '.join(self._topics)} could not be read to the end")
 
     def _connect(self) -> Any:
         consumer = KafkaConsumer(
