@@ -18,6 +18,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file; de
 Release = Annotated[str | None, typer.Option("--release", help="Alias, version or directory; default: the settings'.")]
 ReleaseName = Annotated[str, typer.Argument(help="An alias (champion, previous, candidate) or a version.")]
 Why = Annotated[str, typer.Option(help="Goes into the registry's history.")]
+Hint = Annotated[bool, typer.Option("--hint", help="Tell the workers through Kafka; else they look by themselves.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -82,15 +83,33 @@ def release_verify(release: ReleaseName = "champion", config: Config = None) -> 
 
 
 @release_app.command("promote")
-def release_promote(release: ReleaseName, config: Config = None, why: Why = "by hand") -> None:
-    """Make RELEASE the champion, after verifying it. Workers serve it from their next start."""
-    typer.echo(f"champion is {shelf(config).promote(release, reason=why)}")
+def release_promote(release: ReleaseName, config: Config = None, why: Why = "by hand", hint: Hint = False) -> None:
+    """Make RELEASE the champion, after verifying it. Workers try it out and then serve it, without a stop."""
+    _moved(config, shelf(config).promote(release, reason=why), hint)
 
 
 @release_app.command("rollback")
-def release_rollback(config: Config = None, why: Why = "by hand") -> None:
-    """Make the previous champion the champion again."""
-    typer.echo(f"champion is {shelf(config).rollback(reason=why)}")
+def release_rollback(config: Config = None, why: Why = "by hand", hint: Hint = False) -> None:
+    """Make the previous champion the champion again. Workers keep it loaded and turn back at once."""
+    _moved(config, shelf(config).rollback(reason=why), hint)
+
+
+@release_app.command("nominate")
+def release_nominate(release: ReleaseName, config: Config = None, why: Why = "by hand", hint: Hint = False) -> None:
+    """Make RELEASE the candidate: workers let it read a part of the stream and count where it differs; nothing of
+    what it says is sent."""
+    registry = shelf(config)
+    version = registry.resolve(release).name
+    registry.nominate(version, reason=why)
+    _moved(config, version, hint, alias="candidate")
+
+
+def _moved(config: Path | None, version: str, hint: bool, alias: str = "champion") -> None:
+    typer.echo(f"{alias} is {version}")
+    if hint:
+        from streams.operate.hints import tell
+
+        tell(settings(config), alias, version)
 
 
 def explain(

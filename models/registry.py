@@ -158,11 +158,12 @@ class Registry:
             self._note("promote", CHAMPION, old, version, reason, now)
         return version
 
-    def rollback(self, *, reason: str = "", now: datetime | None = None) -> str:
-        """Make the previous release the champion again; returns its version.
+    def rollback(self, *, of: str | None = None, reason: str = "", now: datetime | None = None) -> str:
+        """Make the previous release the champion again; returns the champion's version.
 
         ``previous`` then names what that release had replaced, so rolling back again goes further back and
-        never forward to what was just rolled back.
+        never forward to what was just rolled back. With ``of``, only that version is rolled back: where it is
+        not the champion (any more), nothing moves, so that several who find it bad go back one step together.
 
         Raises:
             RegistryError: there is nothing to go back to.
@@ -170,7 +171,9 @@ class Registry:
         """
         with self._locked():
             aliases = self.aliases()
-            version = aliases.get(PREVIOUS)
+            champion, version = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+            if of is not None and champion is not None and champion != of:
+                return champion
             if version is None:
                 raise RegistryError(f"{self.root} has no previous release to roll back to")
             self.verify(version)
@@ -180,7 +183,7 @@ class Registry:
             if before is not None:
                 moved[PREVIOUS] = before
             self._swap(moved)
-            self._note("rollback", CHAMPION, aliases.get(CHAMPION), version, reason, now)
+            self._note("rollback", CHAMPION, champion, version, reason, now)
         return version
 
     def history(self) -> list[dict[str, Any]]:

@@ -49,6 +49,9 @@ class Metrics:
     outbox_pending: Gauge
     outbox_oldest_seconds: Gauge
     release: Info
+    release_moves: Counter
+    compared: Counter
+    differing: Counter
 
     @classmethod
     def bind(cls, registry: CollectorRegistry, core_hour: float = 0.0) -> Metrics:
@@ -92,6 +95,11 @@ class Metrics:
             outbox_pending=gauge("outbox_pending", "Deliveries waiting in the outbox.", "sink"),
             outbox_oldest_seconds=gauge("outbox_oldest_seconds", "Age of the oldest waiting delivery.", "sink"),
             release=Info("tocsin_release", "The release that scores, its provider and precision.", registry=registry),
+            release_moves=counter("release_moves", "Releases swapped in, refused, or backed out.", "outcome"),
+            compared=counter("compared_documents", "Also read by the release beside (previous, candidate).", "role"),
+            differing=counter(
+                "compared_differing", "Of those, where the other release names another winner.", "role", "head"
+            ),
         )
 
     def partition_left(self, partition: str) -> None:

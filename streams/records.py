@@ -372,6 +372,15 @@ class DriftSignal(Struct, frozen=True):
         return f"{self.release}:{self.stream}:{self.detector}".encode()
 
 
+class ReleaseHint(Struct, frozen=True):
+    """Topic ``<prefix>.releases.v1``, keyed by the alias: it names another release now. Only a hint to look."""
+
+    alias: str
+    release: str
+    at_ms: int
+    v: int = 1
+
+
 def encode(record: Struct) -> bytes:
     """The JSON bytes of ``record``; equal records give equal bytes."""
     return _encoder.encode(record)

@@ -19,7 +19,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.records import Alert, AlertFeedback, DriftSignal, Observations, ScoredDocument
+from streams.records import Alert, AlertFeedback, DriftSignal, Observations, ReleaseHint, ScoredDocument
 from streams.settings import Settings
 
 MESSAGES = {
@@ -28,6 +28,7 @@ MESSAGES = {
     "alerts.v1": Alert,
     "feedback.v1": AlertFeedback,
     "drift.v1": DriftSignal,
+    "releases.v1": ReleaseHint,
 }
 """Strict messages by the part of their topic's name after the prefix."""
 

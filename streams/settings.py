@@ -128,6 +128,15 @@ class ScoringSettings(Section):
     slab_bytes: int = Field(1_048_576, ge=1024, description="most input bytes in a slab")
     slabs_ahead: int = Field(2, ge=1, le=16, description="slabs a partition may hold in memory, with the one in hand")
     embeddings: bool = Field(False, description="put the embedding (float16, base64) into the scored records")
+    refresh_seconds: float = Field(
+        1.0, gt=0, le=3600, description="how often the registry's alias is looked at; a hint is followed at once"
+    )
+    compared_percent: int = Field(
+        10, ge=0, le=100, description="documents that a candidate, or the predecessor of a new champion, reads, too"
+    )
+    most_different: float = Field(
+        0.3, gt=0, le=1, description="a new champion that judges more of them otherwise is rolled back; 1: never"
+    )
 
 
 class WatchSettings(Section):

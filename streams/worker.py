@@ -38,6 +38,9 @@ from streams.operate.client import aiokafka_options
 from streams.page import LivePage
 from streams.page.access import Access
 from streams.page.site import Site
+from streams.scoring.hints import hear_hints
+from streams.scoring.rollout import Follower, Rollout
+from streams.scoring.serving import Live, Serving
 from streams.scoring.slab import THREADS, SlabScorer
 from streams.settings import Settings
 
@@ -108,6 +111,7 @@ class _Worker:
         self.progress: list[Progress] = []
         self.apps: list[TocsinApp] = []
         self.page = LivePage(settings, counts, self.outputs, self.metrics, self.health) if settings.web.page else None
+        self.follower: Follower | None = None
         self._receivers: tuple[Any, ...] = ()
         self.score = self._score_role() if "score" in roles else None
         self.watch = self._watch_role(prime) if "watch" in roles else None
@@ -148,18 +152,14 @@ class _Worker:
     def _score_role(self) -> Scoring:
         settings = self.settings
         self.health.expect("release", "score")
-        scorer = open_scorer(settings.scoring)
+        live = self._serve(Serving.of(open_scorer(settings.scoring), settings))
         self.health.hold("release")
-        self.health.facts.update(release=scorer.release, provider=scorer.provider, precision=scorer.precision)
-        self.metrics.release.info(
-            {"release": scorer.release, "provider": scorer.provider, "precision": scorer.precision}
-        )
         intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist))
         journal = Journal(settings.state_dir, settings.topics.group("score"))
         progress = self._progress("score", COMMIT_SECONDS)
         role = Scoring(
             settings,
-            SlabScorer(settings, intake, scorer, journal, self.metrics, self.counts, shown=self.page is not None),
+            SlabScorer(settings, intake, live, journal, self.metrics, self.counts, shown=self.page is not None),
             self.outputs,
             self._executor("score"),
             self.metrics,
@@ -175,6 +175,23 @@ class _Worker:
         app.agent(channel, name="score_documents")(role.score_documents)
         self._adopt(app, role, "score")
         return role
+
+    def _serve(self, serving: Serving) -> Live:
+        """The first release, and the thread that looks out for the next."""
+        chosen = self.settings.scoring
+        live = Live(serving, percent=chosen.compared_percent, most_different=chosen.most_different)
+        rollout = Rollout(self.settings, live, self.metrics, self._released)
+        if rollout.follows:
+            self.follower = Follower(rollout, chosen.refresh_seconds)
+        self._released(serving, {})
+        return live
+
+    def _released(self, serving: Serving, refused: Mapping[str, str]) -> None:
+        scorer = serving.scorer
+        said = {"release": scorer.release, "provider": scorer.provider, "precision": scorer.precision}
+        self.metrics.release.info(said)
+        self.health.facts.update(said)
+        self.health.facts["refused releases"] = "; ".join(f"{version}: {why}" for version, why in refused.items())
 
     def _watch_role(self, prime: Sequence[str]) -> Watching:
         settings = self.settings
@@ -291,10 +308,15 @@ class _Support(mode.Service):  # type: ignore[misc]
         self.add_future(self._beat())
         if worker.score is not None:
             self.add_future(worker.score.tell_the_time())
+        if worker.follower is not None:
+            worker.follower.start()
+            self.add_future(hear_hints(worker.settings, worker.follower.hint))
         log.info("started", web_port=port, **worker.health.facts)
 
     async def on_stop(self) -> None:
         self._watchdog.end()
+        if self._worker.follower is not None:
+            self._worker.follower.end()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._worker.outputs.stop()

@@ -145,3 +145,11 @@ def test_processes_that_promote_at_once_leave_a_whole_alias_file_and_every_event
         champion = event["to"]
     assert three.aliases()["champion"] == champion
     assert all(json.dumps(event) for event in moves)
+
+
+def test_a_rollback_of_one_version_moves_nothing_once_another_is_champion(three: Registry) -> None:
+    for version in ("tiny", "second", "third"):
+        three.promote(version)
+    assert three.rollback(of="third") == "second"
+    assert three.rollback(of="third") == "second"
+    assert three.aliases() == {"champion": "second", "previous": "tiny"}

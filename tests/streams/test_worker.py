@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -12,11 +13,14 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer
 
+from models.registry import Registry
 from streams import worker
 from streams.errors import EXIT_RESTART, EXIT_USAGE
-from streams.operate import admin
+from streams.operate import admin, hints
 from streams.operate.embedded import EmbeddedBroker, on_embedded
 from streams.settings import KafkaSettings, ScoringSettings, Settings, WatchSettings, WebSettings
+from tests.models import altered
+from tests.models.tiny import build_tiny_release
 
 
 @pytest.fixture
@@ -88,6 +92,37 @@ def test_what_goes_in_comes_out_scored_observed_or_dead_lettered(settings: Setti
     assert {json.loads(message.value())["id"] for message in scored} == {str(n) for n in range(40) if n % 10 != 9}
     assert len(dead) == 4
     assert heard == {(topic, partition) for topic in ("news", "reviews") for partition in range(4)}
+
+
+def test_a_running_worker_follows_the_champion_and_turns_back(settings: Settings, broker: str, tmp_path: Path) -> None:
+    """No restart, no document without a release; what waits before a hint is an hour, so the hint is what is heard."""
+    registry = Registry(tmp_path / "registry")
+    registry.promote(build_tiny_release(registry.root).name)
+    altered.hotter(registry.root, "hotter")
+    scoring = settings.scoring.model_copy(update={"registry": str(registry.root), "refresh_seconds": 3600.0})
+    settings = settings.model_copy(update={"scoring": scoring})
+    admin.create_topics(settings)
+    producer = Producer({"bootstrap.servers": broker})
+    moves = iter([lambda: registry.promote("hotter"), registry.rollback, None])
+    awaited = iter(["tiny", "hotter", "tiny"])
+    wanted = [next(awaited)]
+
+    def come_back(found: list[Any]) -> bool:
+        producer.produce("news", b'{"text": "fraud at Acme"}', partition=0)
+        producer.poll(0)
+        if found and json.loads(found[-1].value())["release"] == wanted[-1]:
+            move = next(moves)
+            if move is None:
+                return True
+            hints.tell(settings, "champion", move())
+            wanted.append(next(awaited))
+        return False
+
+    running = Running(settings)
+    found = _read(broker, "tocsin.scored.v1", come_back)
+    assert running.stop() == 0
+    stamped = [json.loads(message.value())["release"] for message in found]
+    assert [name for name, _ in itertools.groupby(stamped)] == ["tiny", "hotter", "tiny"]
 
 
 def test_missing_topics_need_a_person(settings: Settings) -> None:

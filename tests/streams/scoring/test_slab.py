@@ -21,6 +21,7 @@ from streams.delivery.slabs import Place, Slab
 from streams.intake import Intake, WatchList
 from streams.metrics import Metrics
 from streams.records import Origin, ScoredDocument
+from streams.scoring.serving import Live, Serving
 from streams.scoring.slab import SlabScorer, Work
 from streams.settings import ScoringSettings, Settings
 
@@ -79,7 +80,8 @@ def scoring(tmp_path: Path, release: Scorer) -> Callable[..., SlabScorer]:
 
     def build(scorer: Any = release, journal: Journal | None = None) -> SlabScorer:
         journal = journal or Journal(tmp_path, "tocsin-score")
-        return SlabScorer(settings, intake, scorer, journal, Metrics.bind(CollectorRegistry()), COUNTS)
+        live = Live(Serving.of(scorer, settings))
+        return SlabScorer(settings, intake, live, journal, Metrics.bind(CollectorRegistry()), COUNTS)
 
     return build
 
@@ -215,9 +217,9 @@ def _die_hard(scorer: SlabScorer, slab: Slab, directory: Path) -> Work:
     left: dict[Path, bytes] = {}
     infer = scorer._score
 
-    def remember(slab: Slab, documents: Any) -> Any:
+    def remember(slab: Slab, documents: Any, serving: Serving) -> Any:
         left.update({file: file.read_bytes() for file in directory.rglob("*.json")})
-        return infer(slab, documents)
+        return infer(slab, documents, serving)
 
     scorer._score = remember  # type: ignore[method-assign]
     try:
