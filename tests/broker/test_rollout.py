@@ -41,16 +41,16 @@ def test_swaps_under_load_lose_nothing_and_stamp_every_document_truly(
     changes = Changes(instance.servers, instance.names, registry.root)
     with changes, watched_run(instance) as (generator, verifier, fleet):
         fleet.start(2)
-        with Feed(generator, stream_of_records(31), per_second=300.0):
-            until_scored(verifier, fleet, 200)
+        with Feed(generator, stream_of_records(31), per_second=80.0):
+            until_scored(verifier, fleet, 100)
             for number in range(SWAPS):
                 release = registry.promote(("hotter", "tiny")[number % 2])
                 until_served(changes, fleet, release)
             registry.promote("nan")
             eventually(lambda: _refusals(fleet) == 2, "both workers refuse it", seconds=90.0, told=fleet.said)
-            until_scored(verifier, fleet, 400)
+            until_scored(verifier, fleet, 150)
             assert registry.rollback() == "tiny"
-            until_scored(verifier, fleet, 400)
+            until_scored(verifier, fleet, 150)
         come_to_rest(verifier, fleet)
         changes.read()
         report = close_books(instance, generator, verifier)
