@@ -34,16 +34,19 @@ help: ## List the targets
 demo: $(VENV)/.serve ## Watch it ring: the main job on the embedded broker
 	$(BIN)/tocsin demo $(ARGS)
 
-# Prometheus and Alertmanager are only unpacked, so nothing is started and no root is needed; a browser has to be installed.
+# Installed without being started; without root only unpacked, which is enough for all but Alertmanager itself.
 TOOLS := $(VENV)/tools/usr/bin
 export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 .PHONY: tools
 tools: $(VENV)/.all ## What some tests need from elsewhere: Prometheus, Alertmanager, a Chromium; tests say what they miss
-	@if ! command -v promtool > /dev/null && command -v apt-get > /dev/null; then \
-	  mkdir -p $(VENV)/tools && cd $(VENV)/tools && \
-	  { apt-get download -qq prometheus prometheus-alertmanager || \
-	    { apt-get update -qq && apt-get download -qq prometheus prometheus-alertmanager; }; } 2> /dev/null && \
-	  for package in *.deb; do dpkg -x $$package .; done || echo "no Prometheus: its checks will be skipped"; fi
+	@if command -v apt-get > /dev/null && { ! command -v promtool || ! command -v prometheus-alertmanager; } > /dev/null; then \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    { apt-get update -qq; RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	      prometheus prometheus-alertmanager; } > /dev/null 2>&1; \
+	  else \
+	    mkdir -p $(VENV)/tools && cd $(VENV)/tools && apt-get download -qq prometheus prometheus-alertmanager 2> /dev/null && \
+	      for package in *.deb; do dpkg -x $$package .; done; \
+	  fi || echo "no Prometheus: its checks will be skipped"; fi
 	@if ! command -v chromium > /dev/null && ! command -v google-chrome > /dev/null; then \
 	  $(BIN)/playwright install --only-shell chromium > /dev/null 2>&1 || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -31,7 +31,7 @@ from streams.delivery.watchdog import Progress
 from streams.errors import DeliveryError, SnapshotError, TopicsError
 from streams.metrics import Metrics
 from streams.page.sentiments import Heard
-from streams.records import Alert, Observations, encode
+from streams.records import Alert, AlertState, Observations, encode
 from streams.scoring.slab import SlabScorer, Work
 from streams.settings import Settings
 from streams.watch.observations import tick
@@ -240,6 +240,9 @@ class Watching:
         self._partitions = counts[settings.topics.observations]
         self._sources = {stream.topic: counts[stream.topic] for stream in settings.streams.values()}
         self._primed = primed
+        for state in get_args(AlertState):
+            for rule in settings.rules:  # a counter that begins at 1 has, to Prometheus, never increased
+                metrics.alerts.labels(state, rule.severity)
         self._notes: dict[Place, str] = {}
         self._watches: dict[Place, Watch] = {}
         self._lanes: Lanes[list[Alert]] = Lanes(executor, self._apply, self._send, self._sent, failed)

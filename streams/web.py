@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from streams.errors import SettingsError
 from streams.settings import WebSettings
@@ -74,6 +76,19 @@ class Health:
         }
 
 
+class _Readiness(Collector):
+    """Whether the process may be given work, as a metric: Prometheus does not look at ``/readyz``."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("tocsin_ready", "Whether every condition for work holds.", value=self._health.ready)
+
+
 def application(registry: CollectorRegistry, health: Health) -> web.Application:
     """The pages of one process."""
 
@@ -124,5 +139,6 @@ async def serve(
             f"cannot serve health and metrics on {settings.host}:{settings.port}: {exc.strerror or exc}; "
             "choose another port in the settings (0 takes any free one)"
         ) from exc
+    registry.register(_Readiness(health))
     port: int = runner.addresses[0][1]
     return runner, port

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from typing import get_args
 
 from streams import logs
 from streams.metrics import Metrics
 from streams.notify.outbox import Delivery, Outbox
-from streams.notify.sinks import Alertmanager, Outcome, Sink
+from streams.notify.sinks import Alertmanager, Outcome, OutcomeKind, Sink
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_SINK_PAUSE_SECONDS = 30.0
@@ -47,6 +48,8 @@ class Courier:
         self._failures = 0
         self._mail = asyncio.Event()
         self._stopping = asyncio.Event()
+        for kind in get_args(OutcomeKind):  # a counter that begins at 1 has, to Prometheus, never increased
+            metrics.notifications.labels(sink.name, kind)
         self.report()
 
     def wake(self) -> None:

@@ -37,6 +37,8 @@ log = logs.get(__name__)
 THREADS = 2
 """One slab is tokenised, encoded or read while another is in the model."""
 
+STAGES = ("size", "decode", "validate", "score")
+
 Verdict = ScoredDocument | Rejection
 
 
@@ -81,6 +83,9 @@ class SlabScorer:
         self._metrics = metrics
         self._counts = counts
         self._streams = {stream.topic: name for name, stream in settings.streams.items()}
+        for topic in self._streams:
+            for stage in STAGES:  # a counter that begins at 1 has, to Prometheus, never increased
+                metrics.dead_letters.labels(topic, stage)
         self._model = threading.Lock()
         self._desks = threading.Semaphore(THREADS)
         self._alone = threading.Lock()

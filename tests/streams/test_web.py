@@ -44,6 +44,13 @@ async def test_a_process_is_ready_once_its_conditions_hold(base: str, health: He
     assert (await fetch(f"{base}/readyz"))[0] == 200
 
 
+async def test_readiness_is_a_metric_too(base: str, health: Health) -> None:
+    health.expect("assigned")
+    assert "tocsin_ready 0.0" in (await fetch(f"{base}/metrics"))[1]
+    health.hold("assigned")
+    assert "tocsin_ready 1.0" in (await fetch(f"{base}/metrics"))[1]
+
+
 async def test_a_failed_process_is_neither_healthy_nor_ready(base: str, health: Health) -> None:
     health.fail("broker gone")
     assert (await fetch(f"{base}/healthz"))[0] == 503
