@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from streams.section import Section
 
@@ -20,6 +20,8 @@ OWN_LABELS = frozenset({"alertname", "entity", "instance", "rule", "series", "se
 
 NO_DATA = "no-data"
 """The rule of alerts about a stream that fell silent."""
+Minutes = Literal[15, 30, 60, 120]
+"""The lengths of time over which a sudden rise is looked for."""
 
 
 class Rule(Section):
@@ -30,6 +32,12 @@ class Rule(Section):
         KINDS, min_length=1, description="what it listens to: kinds of series, or names with * and ?"
     )
     ignore: tuple[str, ...] = Field((), description="series left out again, in the same spelling")
+    hears: Literal["spikes", "creep"] = Field(
+        "spikes", description="spikes: sudden rises; creep: a share of negatives that rises over days"
+    )
+    windows: tuple[Minutes, ...] = Field(
+        (), description="minutes over which a spike is looked for: some of 15, 30, 60, 120; none named: all"
+    )
     budget: float = Field(0.01, gt=0, le=10, description="false alarms one is ready to stand per series and day")
     severity: Literal["info", "warning", "critical"] = Field("warning", description="a label of its alerts")
     minimum_negative: int = Field(3, ge=1, description="fewer negative stories in a window never ring")
@@ -54,6 +62,13 @@ class Rule(Section):
                     f"{pattern!r} is neither a kind of series ({', '.join(KINDS)}) nor a name such as entity:acme"
                 )
         return value
+
+    @field_validator("windows")
+    @classmethod
+    def _suit_what_is_heard(cls, value: tuple[Minutes, ...], known: ValidationInfo) -> tuple[Minutes, ...]:
+        if value and known.data.get("hears") == "creep":
+            raise ValueError("a rule that hears creep looks at days, not at windows; leave them out")
+        return tuple(sorted(set(value)))
 
     @field_validator("labels")
     @classmethod

@@ -46,6 +46,8 @@ class Metrics:
     alerts: Counter
     notifications: Counter
     alert_feedback: Counter
+    annotations: Counter
+    annotation_seconds: Histogram
     outbox_pending: Gauge
     outbox_oldest_seconds: Gauge
     release: Info
@@ -92,6 +94,10 @@ class Metrics:
             alerts=counter("alerts", "Alert transitions.", "state", "severity"),
             notifications=counter("notifications", "Deliveries to a sink.", "sink", "outcome"),
             alert_feedback=counter("alert_feedback", "What people said of alerts.", "verdict"),
+            annotations=counter("annotations", "Alerts told again with what a model says of them.", "verdict"),
+            annotation_seconds=histogram(
+                "annotation_seconds", "An alert read to its annotation acknowledged.", END_TO_END_BUCKETS
+            ),
             outbox_pending=gauge("outbox_pending", "Deliveries waiting in the outbox.", "sink"),
             outbox_oldest_seconds=gauge("outbox_oldest_seconds", "Age of the oldest waiting delivery.", "sink"),
             release=Info("tocsin_release", "The release that scores, its provider and precision.", registry=registry),

@@ -167,6 +167,12 @@ class NotifySettings(Section):
     port: int = Field(6067, ge=0, le=65535, description="health and metrics of the notifier, on `web.host`")
 
 
+class AnnotateSettings(Section):
+    """The process that says whether the world moved or the model."""
+
+    port: int = Field(6068, ge=0, le=65535, description="health and metrics of the annotator, on `web.host`")
+
+
 class DriftSettings(Section):
     """When a stream counts as another than the release knows."""
 
@@ -238,6 +244,7 @@ class Settings(BaseSettings):
     rules: tuple[Rule, ...] = (Rule(name="negative-spike"),)
     notify: NotifySettings = NotifySettings()
     drift: DriftSettings = DriftSettings()
+    annotate: AnnotateSettings = AnnotateSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     cost: CostSettings = CostSettings()

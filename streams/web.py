@@ -6,9 +6,12 @@ restart it); ``/readyz`` answers 200 only when every condition for work is met, 
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -142,3 +145,28 @@ async def serve(
     registry.register(_Readiness(health))
     port: int = runner.addresses[0][1]
     return runner, port
+
+
+@contextmanager
+def served_beside(
+    settings: WebSettings, registry: CollectorRegistry, health: Health, *, chosen: bool = True
+) -> Iterator[int]:
+    """Serve from a thread while the body runs, for a process whose own work blocks; gives the port in use.
+
+    Raises:
+        SettingsError: as :func:`serve`.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="web", daemon=True)
+    thread.start()
+    try:
+        starting = serve(settings, registry, health, chosen=chosen)
+        runner, port = asyncio.run_coroutine_threadsafe(starting, loop).result()
+        try:
+            yield port
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -9,11 +9,13 @@ out nothing.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata
+from prometheus_client import CollectorRegistry
 
 from models.errors import ModelError, RegistryError
 from models.explain import explain
@@ -25,6 +27,7 @@ from streams.annotate.judging import Reread, judged, revised, tone, unchanged, w
 from streams.delivery.outputs import partition_by_key
 from streams.errors import EXIT_RESTART, BrokerError
 from streams.intake import Intake, WatchList
+from streams.metrics import Metrics
 from streams.offline.scoring import Failed, open_scorer, score_each
 from streams.operate.admin import require_topic
 from streams.operate.client import broker_errors, kafka_python_options
@@ -32,10 +35,13 @@ from streams.records import Alert, Annotation, Document, Explained, Origin, Scor
 from streams.scored import Reading, scored_documents
 from streams.settings import Settings
 from streams.topics import series_root
+from streams.web import Health, served_beside
 
 EXPLAINED, SHOWN_WORDS = 3, 6
 POLL_MS = 500
 SCORERS_KEPT = 3
+STALL_SECONDS = 300.0
+"""One alert may take as long as two releases take to load and a few dozen stories to be fetched and read."""
 
 log = logs.get(__name__)
 
@@ -44,14 +50,20 @@ def run(settings: Settings) -> int:
     """Annotate until SIGTERM or SIGINT; the exit status.
 
     Raises:
+        SettingsError: the port of its pages is taken.
         TopicsError: the alerts topic does not exist.
         ModelError: the release that the settings name cannot be used.
     """
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: stopping.append(got))
+    metrics, health = Metrics.bind(CollectorRegistry(), settings.cost.core_hour), Health(STALL_SECONDS)
+    web = settings.web.model_copy(update={"port": settings.annotate.port})
+    chosen = "port" in settings.annotate.model_fields_set
     try:
-        annotate(settings, lambda: bool(stopping))
+        with served_beside(web, metrics.registry, health, chosen=chosen) as port:
+            log.info("annotator serves health and metrics", port=port)
+            annotate(settings, lambda: bool(stopping), metrics, health)
     except BrokerError as exc:
         log.error("annotator ends, to be restarted", reason=str(exc))
         return EXIT_RESTART
@@ -59,7 +71,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def annotate(settings: Settings, stopped: Callable[[], bool]) -> None:
+def annotate(settings: Settings, stopped: Callable[[], bool], metrics: Metrics, health: Health) -> None:
     """Read alerts, annotate, send, commit; until ``stopped``.
 
     Raises:
@@ -69,7 +81,10 @@ def annotate(settings: Settings, stopped: Callable[[], bool]) -> None:
     """
     topic = settings.topics.alerts
     partitions = require_topic(settings, topic)
-    desk = Annotator(settings)
+    health.expect("release", "broker")
+    desk = Annotator(settings, metrics)
+    health.hold("release")
+    health.facts["release"] = desk.release
     options = kafka_python_options(settings, "annotate")
     with broker_errors(settings, "annotating alerts"):
         consumer = KafkaConsumer(
@@ -82,11 +97,15 @@ def annotate(settings: Settings, stopped: Callable[[], bool]) -> None:
             max_poll_interval_ms=600_000,
         )
         producer = KafkaProducer(**options, acks="all")
+        health.hold("broker")
         log.info("annotator starts", release=desk.release)
         try:
             while not stopped():
+                health.beat()
                 for tp, records in consumer.poll(timeout_ms=POLL_MS).items():
                     for record in records:
+                        begun = time.monotonic()
+                        metrics.records_in.labels(topic).inc()
                         told = desk.take(record.value)
                         if told is not None:
                             home = partition_by_key(told.alert_id.encode(), partitions)
@@ -94,6 +113,7 @@ def annotate(settings: Settings, stopped: Callable[[], bool]) -> None:
                             producer.send(topic, key=key, value=encode(told), partition=home).get(
                                 timeout=settings.kafka.delivery_timeout_seconds
                             )
+                            metrics.annotation_seconds.observe(time.monotonic() - begun)
                         consumer.commit({tp: OffsetAndMetadata(record.offset + 1, "", -1)})
         finally:
             producer.close()
@@ -104,8 +124,9 @@ def annotate(settings: Settings, stopped: Callable[[], bool]) -> None:
 class Annotator:
     """From an alert to its annotated revision."""
 
-    def __init__(self, settings: Settings, originals: Originals | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, originals: Originals | None = None) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist))
         champion = open_scorer(settings.scoring)
         self.release = champion.release
@@ -127,7 +148,9 @@ class Annotator:
             annotation = self._annotate(alert)
         except ModelError as exc:
             log.warning("alert not annotated", alert=alert.alert_id[:64], reason=str(exc)[:300])
+            self._metrics.annotations.labels("failed").inc()
             return None
+        self._metrics.annotations.labels(annotation.verdict).inc()
         log.info("alert annotated", alert=alert.alert_id[:64], verdict=annotation.verdict)
         return revised(alert, annotation)
 

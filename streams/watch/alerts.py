@@ -82,6 +82,7 @@ def with_evidence(
             age=finding.age,
             start_ms=start_ms,
             expected=finding.expected,
+            recalled=min(1.0, len(scene.witnesses.windows) / finding.scale),
             usual_range=finding.usual_range,
             score=reading.score,
             row_seconds=size_ms // 1000,

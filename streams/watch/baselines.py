@@ -82,9 +82,57 @@ def accept_level(state: SpikeState, tuning: Tuning, slot: int, season: float) ->
     total = float(state.ring_n[:, slot].sum())
     if total > 0:
         share = (float(state.ring_y[:, slot].sum()) + 1) / (total + 4)
-        state.pn[slot], state.pd[slot] = 20 * share, 20.0
-        state.drift[slot], state.drift_var[slot] = 0.0, tuning.wander
-        state.creep[slot] = 0.0
+        _take_for_usual(state, tuning, slot, share, 20.0)
+
+
+def accept_share(state: SpikeState, tuning: Tuning, slot: int) -> None:
+    """Take the share of ``slot`` since it began to creep for the usual one."""
+    total = float(state.since_n[slot])
+    _take_for_usual(state, tuning, slot, (float(state.since_y[slot]) + 1) / (total + 4), total)
+
+
+def _take_for_usual(state: SpikeState, tuning: Tuning, slot: int, share: float, documents: float) -> None:
+    state.pn[slot], state.pd[slot] = documents * share, documents
+    state.drift[slot], state.drift_var[slot] = 0.0, tuning.wander
+    for since in (state.creep, state.since_gain, state.since_y, state.since_n, state.since_mu, state.since_rows):
+        since[slot] = 0.0
+
+
+def learn_late(
+    state: SpikeState,
+    tuning: Tuning,
+    slots: NDArray[np.intp],
+    age: int,
+    y: Floats,
+    n: Floats,
+    verdicts: Verdicts,
+    start: int,
+    held: NDArray[np.bool_],
+) -> None:
+    """Learn ``n`` documents, ``y`` of them negative, of a row ``age`` before the open one that was learned before.
+
+    They count in the level, the profile and the share, as far as the row stays within what is usual, and not at all
+    where there is an incident. How busy the last hours were stays what had come in time: that is what the open row
+    is compared with. ``verdicts`` are about the corrected rows, ``start`` is the epoch second of theirs.
+    """
+    row = (state.head - age) % len(state.ring_n)
+    basis = verdicts.basis
+    counted = state.ring_n[row, slots] - n
+    most = basis.documents + 3 * np.sqrt(basis.documents + basis.documents * basis.documents * basis.spread) + 0.5
+    learned = np.where(held, 0.0, bounded(n, 0.0, np.maximum(most - counted, 0.0)))
+    rate = np.maximum(1 - tuning.keep(24 * tuning.level_half_life_days), 1.0 / (state.pace[slots] + 1))
+    state.level[slots] += rate * learned / np.maximum(basis.season, 0.1)
+    weight = learned / (1 + basis.documents * basis.spread)
+    hour, weekend = hour_of(start), weekend_of(start)
+    if hour == hour_of(start + age * tuning.row_seconds):
+        state.now_n[slots] += weight
+    else:
+        state.hour_n[hour, slots] += weight
+        state.week_n[weekend, slots] += weight
+    part = np.where(verdicts.evidence < FREEZE_ABOVE, learned / np.maximum(n, 1.0), 0.0)
+    state.pn[slots] += part * y
+    state.pd[slots] += part * n
+    state.stories[slots] += n
 
 
 def _learn_spread(
@@ -155,6 +203,10 @@ def _learn_creep(state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: 
     noise = 1 + np.maximum(n - 1, 0) * basis.share_spread + rows * tuning.wander * n * p * (1 - p)
     step = bounded(gain / noise, -MOST_CREEP, MOST_CREEP) / LN10
     state.creep[slots] = np.log1p(10.0 ** np.minimum(state.creep[slots] + step, 30.0)) / LN10
+    # The likeliest beginning of a rise is where the sum of all steps was last at its lowest.
+    state.since_gain[slots] = risen = np.maximum(state.since_gain[slots] + step, 0.0)
+    for since, counted in ((state.since_y, y), (state.since_n, n), (state.since_mu, n * p), (state.since_rows, 1.0)):
+        since[slots] = np.where(risen > 0, since[slots] + counted, 0.0)
 
 
 def _learn_tail(state: SpikeState, slots: Slots, evidence: Floats, held: NDArray[np.bool_]) -> None:

@@ -132,7 +132,8 @@ class Witnesses:
 class Question:
     """What is asked: about ``slot``, over ``scale`` windows from ``start_ms``, the newest ``age`` windows back.
 
-    ``expected`` negatives and their usual range, what was ``observed``, the score and how often chance gives it.
+    ``expected`` negatives and their usual range, ``recalled`` the part of the time whose stories are still known,
+    the score and how often chance gives it.
     """
 
     slot: int
@@ -141,6 +142,7 @@ class Question:
     age: int
     start_ms: int
     expected: float
+    recalled: float
     usual_range: tuple[int, int]
     score: float
     row_seconds: int
@@ -172,7 +174,7 @@ def gathered(question: Question, scene: Scene) -> tuple[Evidence, tuple[Exemplar
             _summed([testimony.sources for testimony in testimonies]),
             [story.source for story in negative],
             [story.source for story in other],
-            question.expected,
+            question.expected * question.recalled,
         ),
         topics=_topics(question, testimonies, negative, other),
         terms=driver_terms(
@@ -250,7 +252,8 @@ def _topics(
     if "topic:" in question.series:
         return ()
     observed = _summed([testimony.topics for testimony in testimonies])
-    return drivers(observed, [story.label for story in negative], [story.label for story in other], question.expected)
+    expected = question.expected * question.recalled
+    return drivers(observed, [story.label for story in negative], [story.label for story in other], expected)
 
 
 def _summed(counts: Sequence[dict[str, int]]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from streams.records import Alert
 from streams.watch.alerts import Finding, with_evidence, without_evidence
 from streams.watch.evidence import Scene
 from streams.watch.lifecycle import Incident, Reading, begin, bury, may_begin, step
-from streams.watch.rules import CompiledRule
+from streams.watch.rules import CREEP, Channel, CompiledRule
 from streams.watch.spikes import Verdicts, bars
 from streams.watch.table import SeriesTable
 from streams.watch.tails import Floats
@@ -36,17 +37,27 @@ class Incidents:
         self.rules = rules
         self.open: dict[tuple[int, int], Incident] = {}
         self.orphans: list[Incident] = []
-        self._shifted: set[int] = set()
+        self._levels: set[int] = set()
+        self._shares: set[int] = set()
 
     def hear(
-        self, table: SeriesTable, index: NDArray[np.intp], verdicts: Verdicts, moment: Moment, scene: Scene
+        self,
+        table: SeriesTable,
+        index: NDArray[np.intp],
+        heard: Mapping[Channel, Verdicts],
+        moment: Moment,
+        scene: Scene,
     ) -> list[Alert]:
-        """Move the incidents of the slots ``index`` (ascending) on by their verdicts, and begin new ones.
+        """Move the incidents of the slots ``index`` (ascending) on by what their channel says, and begin new ones.
 
-        Alerts come sorted by series, then in the order of the rules.
+        Rules of a channel that is not in ``heard`` stay as they are. Alerts come sorted by series, then in the order
+        of the rules.
         """
         due: list[tuple[str, int, Alert]] = []
         for number, rule in enumerate(self.rules):
+            verdicts = heard.get(rule.channel)
+            if verdicts is None:
+                continue
             bar = bars(table.state, table.tuning, index, rule.threshold)
             loud = table.covered[number, index] & (verdicts.score >= bar)
             loud &= verdicts.observed >= rule.rule.minimum_negative
@@ -64,17 +75,24 @@ class Incidents:
         return {slot for (_, slot), incident in self.open.items() if incident.state == "pending"}
 
     def ringing(self) -> list[int]:
-        """The slots of which people have been told and not yet been told that it is over."""
-        return sorted({slot for (_, slot), incident in self.open.items() if incident.ringing})
+        """The slots with a spike of which people have been told and not yet been told that it is over."""
+        return sorted(
+            {
+                slot
+                for (number, slot), incident in self.open.items()
+                if incident.ringing and self.rules[number].channel != CREEP
+            }
+        )
 
     def slots(self) -> set[int]:
         """The slots that must be kept."""
         return {slot for _, slot in self.open}
 
-    def take_shifted(self) -> list[int]:
-        """The slots whose new level was accepted since this was last asked."""
-        taken, self._shifted = sorted(self._shifted), set()
-        return taken
+    def take_shifted(self) -> tuple[list[int], list[int]]:
+        """The slots whose new level, and those whose new share, was accepted since this was last asked."""
+        levels, shares = sorted(self._levels), sorted(self._shares - self._levels)
+        self._levels, self._shares = set(), set()
+        return levels, shares
 
     def bury_orphans(self, mark_ms: int) -> list[Alert]:
         """Resolve the incidents whose rule was changed or taken away."""
@@ -107,7 +125,8 @@ class Incidents:
             if not may_begin(incident, reading):
                 return None
             incident, transition = begin(rule.name, rule.version, series, reading, incident)
-            incident.height_before = scene.heights.today(slot)
+            # Heights are those of spikes: a share that creeps up is not measured against them.
+            incident.height_before = math.inf if rule.channel == CREEP else scene.heights.today(slot)
             self.open[number, slot] = incident
         else:
             moved = step(incident, reading, rule.policy)
@@ -115,7 +134,7 @@ class Incidents:
                 return None
             transition = moved
         if transition.reason == "level_shift":
-            self._shifted.add(slot)
+            (self._shares if rule.channel == CREEP else self._levels).add(slot)
         if transition.state in ("pending", "firing") or transition.reason == "late_documents":
             incident.told = with_evidence(incident, transition, reading, finding, rule, scene)
             return incident.told

@@ -70,6 +70,10 @@ class Tuning:
         """
         return max(TAIL_START, -math.log10(budget / self.rows_per_day) - TOGETHER)
 
+    def creep_threshold(self, budget: float) -> float:
+        """The slow channel's score that passes no more often than ``budget`` per series and day."""
+        return -math.log10(budget / self.rows_per_day)
+
     def fade(self, days: float) -> float:
         """What one row forgets of a memory of ``days``."""
         return 1 / (days * self.rows_per_day)
@@ -88,7 +92,8 @@ class SpikeState:
     better than none; ``dn/dd``: spread of the volume, ``clump_*``: how documents clump where few are expected;
     ``surge_*``: counted and expected other documents of the last hours; ``pn/pd``: negatives among documents;
     ``drift``, ``drift_var``: where the share's log-odds wandered to; ``vn/vd``: spread of the share; ``creep``:
-    evidence of a lasting rise of it; ``tail_*``: excesses of evidence; ``seen``: rows learned; ``stories``: documents
+    evidence of a lasting rise of it, ``since_*`` what speaks for it, was counted and was expected since it seems to
+    have begun, over how many rows; ``tail_*``: excesses of evidence; ``seen``: rows learned; ``stories``: documents
     counted; ``ring_*``: the last rows, what was counted and what was expected of negatives and of others.
     """
 
@@ -107,6 +112,11 @@ class SpikeState:
     vn: Floats
     vd: Floats
     creep: Floats
+    since_gain: Floats
+    since_y: Floats
+    since_n: Floats
+    since_mu: Floats
+    since_rows: Floats
     tail_sum: Floats
     tail_n: Floats
     tail_rows: Floats
@@ -171,6 +181,8 @@ class SpikeState:
 
 _SCALARS = (
     *("level", "season_odds", "dn", "dd", "clump_n", "clump_d", "surge_n", "surge_d", "pn", "pd"),
-    *("drift", "drift_var", "vn", "vd", "creep", "tail_sum", "tail_n", "tail_rows", "stories", "now_n", "now_d"),
+    *("drift", "drift_var", "vn", "vd", "creep", "since_gain", "since_y", "since_n"),
+    *("since_mu", "since_rows"),
+    *("tail_sum", "tail_n", "tail_rows", "stories", "now_n", "now_d"),
 )
 _PRIORS = {"level": 0.1, "drift_var": 0.04}

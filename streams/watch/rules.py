@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,22 @@ from streams.watch.knowledge import Tuning
 from streams.watch.lifecycle import HOUR_MS, Policy
 from streams.watch.series import matches
 
+CREEP: Literal["creep"] = "creep"
+Channel = tuple[int, ...] | Literal["creep"]
+
 
 @dataclass(frozen=True)
 class CompiledRule:
-    """A rule with its version, the score that its budget asks for, and how long its incidents take."""
+    """A rule with its version, the score that its budget asks for, how long its incidents take, and what it hears.
+
+    ``channel`` is :data:`CREEP`, or the scales (rows) over which it looks for spikes; none: all of them.
+    """
 
     rule: Rule
     version: str
     threshold: float
     policy: Policy
+    channel: Channel = ()
 
     @property
     def name(self) -> str:
@@ -33,8 +41,25 @@ class CompiledRule:
 def compiled(rules: Sequence[Rule], tuning: Tuning) -> tuple[CompiledRule, ...]:
     """The rules as the watcher uses them, in their order."""
     return tuple(
-        CompiledRule(rule, rule_version(rule), tuning.threshold(rule.budget), policy_of(rule)) for rule in rules
+        CompiledRule(rule, rule_version(rule), threshold_of(rule, tuning), policy_of(rule), channel_of(rule, tuning))
+        for rule in rules
     )
+
+
+def threshold_of(rule: Rule, tuning: Tuning) -> float:
+    """The score that the budget of ``rule`` asks for, on the channel that it hears."""
+    return tuning.creep_threshold(rule.budget) if rule.hears == CREEP else tuning.threshold(rule.budget)
+
+
+def channel_of(rule: Rule, tuning: Tuning) -> Channel:
+    """What ``rule`` hears.
+
+    >>> channel_of(Rule(name="r", windows=(60, 15)), Tuning(300))
+    (3, 12)
+    """
+    if rule.hears == CREEP:
+        return CREEP
+    return tuple(sorted({max(1, 60 * minutes // tuning.row_seconds) for minutes in rule.windows}))
 
 
 def rule_version(rule: Rule) -> str:

@@ -23,7 +23,7 @@ held against the full window's expectation, which makes early evidence conservat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ from streams.watch.expectations import Expectation, expect
 from streams.watch.knowledge import DAY_SECONDS, TAIL_START, Slots, SpikeState, Tuning
 from streams.watch.tails import Floats, bounded, share_tail, volume_tail
 
-__all__ = ["DAY_SECONDS", "SpikeState", "Tuning", "Verdicts", "bars", "recent", "rescore", "score"]
+__all__ = ["DAY_SECONDS", "SpikeState", "Tuning", "Verdicts", "bars", "crept", "recent", "rescore", "score"]
 
 TAIL_PRIOR = 60.0
 """Excesses' worth of believing that a series' tail is the model's."""
@@ -94,14 +94,16 @@ def score(
     n: Floats,
     start: int | NDArray[np.int64],
     elapsed: float = 1.0,
+    scales: tuple[int, ...] = (),
 ) -> Verdicts:
     """How rare ``y`` negatives among ``n`` documents are in the current row of each slot. Nothing is learned.
 
     ``start`` is the row's first epoch second, one for all or one per slot; ``elapsed`` the part of it that is over:
     the others counted so far are compared with that part of what is expected of them, the negatives with the whole.
+    ``scales`` are numbers of rows, ascending; all that the tuning knows where none are named.
     """
     basis = expect(state, tuning, slots, start)
-    sums = _sums(state, tuning, slots, y, n, basis, elapsed)
+    sums = _sums(state, slots, y, n, basis, elapsed, scales or tuning.scales)
     return _judge(state, tuning, slots, basis, sums)
 
 
@@ -167,6 +169,30 @@ def _given_the_others(basis: Expectation, sums: Sums, others: Floats) -> tuple[F
     return mean, 1 / (size + others) + basis.share_doubt + basis.odds_spread / rows
 
 
+def crept(state: SpikeState, tuning: Tuning, slots: Slots, verdicts: Verdicts) -> Verdicts:
+    """What the slow channel says of each slot, up to the row before: counts are those since the share began to rise.
+
+    ``verdicts`` are those of the spikes.
+    """
+    basis = verdicts.basis
+    rows = np.maximum(state.since_rows[slots], 1.0)
+    y, n, mu = state.since_y[slots], state.since_n[slots], state.since_mu[slots]
+    # What scatters row by row is averaged over the rows, what wanders over the length of its memory.
+    spell = np.minimum(1.0, 2 / (1 - tuning.keep(tuning.wander_half_life_hours)) / rows)
+    return replace(
+        verdicts,
+        evidence=verdicts.creep,
+        score=verdicts.creep,
+        volume=np.zeros(len(y)),
+        share=np.zeros(len(y)),
+        scale=rows.astype(np.int32),
+        observed=y,
+        expected=mu,
+        total=n,
+        spread=basis.odds_spread / rows + tuning.wander * spell,
+    )
+
+
 def recent(state: SpikeState, tuning: Tuning, slots: Slots) -> Floats:
     """Negatives of the closed rows that the widest scale still sees."""
     total = np.zeros(len(state.level[slots]))
@@ -186,10 +212,15 @@ def bars(state: SpikeState, tuning: Tuning, slots: Slots, threshold: float) -> F
 
 
 def _sums(
-    state: SpikeState, tuning: Tuning, slots: Slots, y: Floats, n: Floats, basis: Expectation, elapsed: float
+    state: SpikeState,
+    slots: Slots,
+    y: Floats,
+    n: Floats,
+    basis: Expectation,
+    elapsed: float,
+    scales: tuple[int, ...],
 ) -> Sums:
     """The sums of y, n and what was expected over the rows of each scale, the current one included."""
-    scales = tuning.scales
     sums = np.empty((4, len(scales), len(y)))
     running = np.stack([y, n, basis.negatives, basis.others * elapsed]).astype(np.float64)
     back = 1

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from streams.alerting import Rule
 from streams.records import Alert, Observations
 from streams.settings import WatchSettings
-from streams.watch.baselines import accept_level, learn
+from streams.watch.baselines import accept_level, accept_share, learn, learn_late
 from streams.watch.evidence import Scene, Witnesses
 from streams.watch.folding import Stories
 from streams.watch.heights import Heights
 from streams.watch.incidents import Incidents, Moment
 from streams.watch.knowledge import Tuning
 from streams.watch.memory import Memory
-from streams.watch.rules import compiled
+from streams.watch.rules import CREEP, Channel, compiled
 from streams.watch.silence import Silences
-from streams.watch.spikes import Verdicts, recent, rescore, score
+from streams.watch.spikes import Verdicts, crept, recent, rescore, score
 from streams.watch.table import DAY_MS, FIRST_CAPACITY, SeriesTable
 from streams.watch.tails import Floats
 from streams.watch.windows import MINUTE_MS, Item, Sources, Waiting, window_start
@@ -52,6 +52,8 @@ class ClosedWindow:
 
 
 Listener = Callable[[ClosedWindow], None]
+Corrections = dict[tuple[int, int], tuple[int, int]]
+"""Late negatives and late documents by (slot, windows before the open one)."""
 
 
 class Watcher:
@@ -95,7 +97,9 @@ class Watcher:
         self.rows = 0
         self.late = self.too_late = self.refused = self.forced = 0
         self.release = ""
-        self._fewest = min((rule.minimum_negative for rule in rules), default=0)
+        self._fewest = min((rule.minimum_negative for rule in rules if rule.hears != CREEP), default=0)
+        self._channels = sorted({rule.channel for rule in self.rules if rule.channel != CREEP})
+        self._hears_creep = any(rule.channel == CREEP for rule in self.rules)
         self._live: Sources | None = None
         self.listener = listener
         self._most_waiting = most_waiting
@@ -241,8 +245,11 @@ class Watcher:
         if index.size:
             table = self.table
             y, n, elapsed = table.open_y[index], table.open_n[index], (stop - self.open_ms) / self.size_ms
-            verdicts = score(table.state, self.tuning, index, y, n, self.open_ms // 1000, elapsed)
-            alerts += self._ring(index, verdicts, self.open_ms)
+            heard: dict[Channel, Verdicts] = {
+                scales: score(table.state, self.tuning, index, y, n, self.open_ms // 1000, elapsed, scales)
+                for scales in self._channels
+            }
+            alerts += self._ring(index, heard, self.open_ms)
         return alerts
 
     def _promising(self, touched: set[int]) -> NDArray[np.intp]:
@@ -255,12 +262,12 @@ class Watcher:
         waiting = self.incidents.pending()
         return np.array(sorted({*index.tolist(), *waiting}), np.intp) if waiting else index
 
-    def _count(self, items: list[Item]) -> tuple[set[int], set[tuple[int, int]]]:
-        """Count ``items``; returns the slots with new negative stories, and the (slot, age) of windows corrected."""
+    def _count(self, items: list[Item]) -> tuple[set[int], Corrections]:
+        """Count ``items``; returns the slots with new negative stories, and what came to closed windows."""
         slots: list[int] = []
         negative: list[bool] = []
         times: list[int] = []
-        corrected: set[tuple[int, int]] = set()
+        corrected: Corrections = {}
         opened = self.open_ms
         assert opened is not None
         slot_of, is_new, due = self.table.slot, self.stories.is_new, self.memory.due.get
@@ -282,7 +289,8 @@ class Watcher:
                 if age:
                     self.late += 1
                     self.table.correct(slot, age, item.negative)
-                    corrected.add((slot, age))
+                    y, n = corrected.get((slot, age), (0, 0))
+                    corrected[slot, age] = (y + item.negative, n + 1)
                 else:
                     key = 2 * slot + item.negative
                     if event_ms >= due(key, 0) and slot not in ringing:
@@ -305,15 +313,24 @@ class Watcher:
         everyone = slice(0, top)
         y, n = table.open_y[:top].copy(), table.open_n[:top].copy()
         verdicts = score(table.state, self.tuning, everyone, y, n, start // 1000)
-        alerts = self._ring(np.arange(top, dtype=np.intp), verdicts, start, closed=True)
+        heard: dict[Channel, Verdicts] = {(): verdicts}
+        for scales in self._channels:
+            if scales:
+                heard[scales] = score(table.state, self.tuning, everyone, y, n, start // 1000, scales=scales)
+        if self._hears_creep:
+            heard[CREEP] = crept(table.state, self.tuning, everyone, verdicts)
+        alerts = self._ring(np.arange(top, dtype=np.intp), heard, start, closed=True)
         held = np.zeros(top, dtype=bool)
         held[self.incidents.ringing()] = True
         hour_ends = start // 3_600_000 != end // 3_600_000
         alerts += self.silences.close(table.slots.names, n, end, self.release)
         if not self._hush(end):
             learn(table.state, self.tuning, everyone, y, n, verdicts, start // 1000, hour_ends, held)
-        for slot in self.incidents.take_shifted():
+        levels, shares = self.incidents.take_shifted()
+        for slot in levels:
             accept_level(table.state, self.tuning, slot, float(verdicts.basis.season[slot]))
+        for slot in shares:
+            accept_share(table.state, self.tuning, slot)
         if self.listener is not None:
             self.listener(ClosedWindow(start, len(table.slots), table.slots.names, y, n, verdicts.mu, verdicts.score))
         table.next_window()
@@ -332,25 +349,38 @@ class Watcher:
             self.table.state.clear_recent()
         return self.hushed
 
-    def _reconsider(self, corrected: set[tuple[int, int]]) -> list[Alert]:
-        """Score again the closed windows that late documents corrected: they may raise, never retract."""
+    def _reconsider(self, corrected: Corrections) -> list[Alert]:
+        """Score again the closed windows that late documents corrected: they may raise, never retract. Then learn."""
         assert self.open_ms is not None
-        alerts: list[Alert] = []
+        state, alerts = self.table.state, []
         for age in sorted({age for _, age in corrected}, reverse=True):
             index = np.array(sorted(slot for slot, old in corrected if old == age), np.intp)
-            ages = np.full(len(index), age, np.intp)
-            verdicts = rescore(self.table.state, self.tuning, index, ages, self.open_ms // 1000)
-            alerts += self._ring(index, verdicts, self.open_ms - age * self.size_ms, late=age)
+            ages, start_ms = np.full(len(index), age, np.intp), self.open_ms - age * self.size_ms
+            verdicts = rescore(state, self.tuning, index, ages, self.open_ms // 1000)
+            # Corrected rows are judged one by one: a rule that looks at longer times alone has heard nothing.
+            heard: dict[Channel, Verdicts] = {
+                scales: verdicts for scales in self._channels if not scales or 1 in scales
+            }
+            alerts += self._ring(index, heard, start_ms, late=age)
+            y, n = np.array([corrected[slot, age] for slot in index.tolist()], np.float64).T
+            held = np.isin(index, self.incidents.ringing())
+            learn_late(state, self.tuning, index, age, y, n, verdicts, start_ms // 1000, held)
         return alerts
 
     def _ring(
-        self, index: NDArray[np.intp], verdicts: Verdicts, start_ms: int, *, closed: bool = False, late: int = 0
+        self,
+        index: NDArray[np.intp],
+        heard: Mapping[Channel, Verdicts],
+        start_ms: int,
+        *,
+        closed: bool = False,
+        late: int = 0,
     ) -> list[Alert]:
         if self.rows < self.tuning.rows_per_day:
             return []
         moment = Moment(start_ms, start_ms + self.size_ms, self.mark_ms, closed, late)
         scene = Scene(self.witnesses, self.stories, self.memory, self.heights, self.watch.exemplars, self.release)
-        return self.incidents.hear(self.table, index, verdicts, moment, scene)
+        return self.incidents.hear(self.table, index, heard, moment, scene)
 
     def _forget(self, end_ms: int) -> None:
         self.incidents.forget_before(end_ms - self.tuning.ring_rows * self.size_ms)

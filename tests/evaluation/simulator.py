@@ -29,8 +29,10 @@ MISSED = 0.05
 CASCADE_SPLIT = (0.4, 0.3, 0.2, 0.1)
 
 
-def parametric(seed: int, keys: int = 500, days: int = DAYS, burn: int = BURN, missed: float = MISSED) -> Trial:
-    """Benchmark b1 for ``keys`` keys of ``days`` days."""
+def parametric(
+    seed: int, keys: int = 500, days: int = DAYS, burn: int = BURN, missed: float = MISSED, often: float = 1.0
+) -> Trial:
+    """Benchmark b1 for ``keys`` keys of ``days`` days; bursts and cascades come ``often`` times as often."""
     rng = np.random.default_rng(seed)
     windows = days * DAY
     mu, r, shift = _levels(rng, windows, keys, burn)
@@ -40,9 +42,9 @@ def parametric(seed: int, keys: int = 500, days: int = DAYS, burn: int = BURN, m
     room = Room(windows, keys, burn)
     usual = mu * share
     spikes = _spikes(rng, room, negative, total, usual, r)
-    bursts = _bursts(rng, room, negative, total, mu.mean(axis=0), p0)
+    bursts = _bursts(rng, room, negative, total, mu.mean(axis=0), p0, often)
     raw_negative, raw_total = negative.copy(), total.copy()
-    cascades = _cascades(rng, room, negative, total, raw_negative, raw_total)
+    cascades = _cascades(rng, room, negative, total, raw_negative, raw_total, 0.5 * often)
     copies = raw_negative - negative
     arrived = rng.binomial(negative.astype(np.int64), 1 - missed).astype(float)
     others = rng.binomial((total - negative).astype(np.int64), 1 - missed).astype(float)
@@ -102,11 +104,11 @@ def _spikes(
 
 
 def _bursts(
-    rng: np.random.Generator, room: Room, negative: Floats, total: Floats, level: Floats, p0: Floats
+    rng: np.random.Generator, room: Room, negative: Floats, total: Floats, level: Floats, p0: Floats, rate: float
 ) -> Injections:
     rows = []
     for key in range(total.shape[1]):
-        for _ in range(rng.poisson(1.0)):
+        for _ in range(rng.poisson(rate)):
             length = drawn_length(rng)
             size = max(np.exp(rng.uniform(np.log(2), np.log(12))) * level[key], 4.0)
             start = room.find(rng, key, length)
@@ -120,11 +122,17 @@ def _bursts(
 
 
 def _cascades(
-    rng: np.random.Generator, room: Room, negative: Floats, total: Floats, raw_negative: Floats, raw_total: Floats
+    rng: np.random.Generator,
+    room: Room,
+    negative: Floats,
+    total: Floats,
+    raw_negative: Floats,
+    raw_total: Floats,
+    rate: float,
 ) -> Injections:
     rows = []
     for key in range(total.shape[1]):
-        for _ in range(rng.poisson(0.5)):
+        for _ in range(rng.poisson(rate)):
             copies = int(np.exp(rng.uniform(np.log(5), np.log(60))))
             start = room.find(rng, key, len(CASCADE_SPLIT))
             if start is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from streams.errors import SettingsError
 from streams.metrics import Metrics
 from streams.settings import WebSettings
-from streams.web import Health, serve
+from streams.web import Health, serve, served_beside
 
 
 @pytest.fixture
@@ -87,3 +88,14 @@ async def test_a_default_port_in_use_gives_way_to_a_free_one(base: str, health: 
     assert port != taken
     assert (await fetch(f"http://127.0.0.1:{port}/healthz"))[0] == 200
     await runner.cleanup()
+
+
+def test_a_process_whose_own_work_blocks_serves_beside_it(health: Health) -> None:
+    with served_beside(WebSettings(port=0), CollectorRegistry(), health) as port:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+        taken = WebSettings(port=port)
+        with pytest.raises(SettingsError), served_beside(taken, CollectorRegistry(), health):
+            raise AssertionError("two cannot have one port")
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10)

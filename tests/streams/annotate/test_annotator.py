@@ -11,14 +11,17 @@ from pathlib import Path
 import msgspec
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from prometheus_client import CollectorRegistry
 
 from streams.annotate.annotator import annotate
 from streams.annotate.judging import revision_id
+from streams.metrics import Metrics
 from streams.operate.admin import create_topics
 from streams.operate.client import kafka_python_options
 from streams.operate.embedded import EmbeddedBroker, on_embedded
 from streams.records import Alert, Background, Evidence, Origin, encode
 from streams.settings import ScoringSettings, Settings
+from streams.web import Health
 from tests.models.tiny import build_tiny_release
 from tests.streams.notify.receiving import FIRING, transition
 
@@ -91,7 +94,9 @@ def alerts_on_topic(settings: Settings) -> list[tuple[bytes, int, Alert]]:
     return found
 
 
-def annotated(settings: Settings, *alerts: Alert) -> list[tuple[bytes, int, Alert]]:
+def annotated(
+    settings: Settings, *alerts: Alert, metrics: Metrics | None = None, health: Health | None = None
+) -> list[tuple[bytes, int, Alert]]:
     """What the alerts topic holds once each of ``alerts`` was looked at."""
     producer = KafkaProducer(**kafka_python_options(settings), acks="all")
     for alert in alerts:
@@ -106,7 +111,7 @@ def annotated(settings: Settings, *alerts: Alert) -> list[tuple[bytes, int, Aler
             looked.set()
         return looked.is_set()
 
-    annotate(settings, stopped)
+    annotate(settings, stopped, metrics or Metrics.bind(CollectorRegistry()), health or Health())
     return alerts_on_topic(settings)
 
 
@@ -122,6 +127,15 @@ def test_an_alert_is_told_again_with_a_verdict_and_the_words_that_tell(settings:
     assert revision.annotation.stories == len(CALM)
     assert [word.word for word in revision.annotation.explained[0].words] == ["crash"]
     assert [one.id for one in revision.annotation.explained] == ["d0", "d1", "d2"]
+
+
+def test_it_counts_its_verdicts_and_is_ready_when_it_can_read(settings: Settings) -> None:
+    metrics, health = Metrics.bind(CollectorRegistry()), Health(stall_seconds=1000)
+    annotated(settings, alert_on(published(settings), ("tiny",)), metrics=metrics, health=health)
+    assert health.ready
+    assert health.facts["release"] == "tiny"
+    told = metrics.registry.get_sample_value("tocsin_annotations_total", {"verdict": "world"})
+    assert told == metrics.registry.get_sample_value("tocsin_annotation_seconds_count") == 1
 
 
 def test_without_another_release_only_the_world_can_have_moved(settings: Settings) -> None:
