@@ -113,6 +113,12 @@ class AlertmanagerSettings(SinkSettings):
 
     url: str = Field(description="base URL, such as http://localhost:9093")
     bearer_token_file: Path | None = Field(None, description="file that holds a token, where it asks for one")
+    silence_hours: float = Field(
+        24,
+        ge=0,
+        le=720,
+        description="longest silence there of an acknowledged alert; its end lifts it; 0: none",
+    )
 
 
 def check_reach(rules: Sequence[Rule], sinks: Mapping[str, Sequence[SinkSettings]]) -> None:

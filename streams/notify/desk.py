@@ -68,6 +68,8 @@ class Desk:
             self._said.pop(alert.alert_id, None)
             # Of an incident from before the outbox everybody may have heard.
             told = self._wanted(alert) if known is None else [c for c in self._wanted(alert) if c in known.told]
+            if "acknowledge" in said:
+                alert = msgspec.structs.replace(alert, acknowledged_by=said["acknowledge"].by)
             return Decision(alert, () if "dismiss" in said else tuple(told), self._released(alert))
         if known is None:
             known = self._standing[alert.alert_id] = Known(alert)

@@ -25,6 +25,7 @@ import msgspec
 from streams.alerting import AlertmanagerSettings, WebhookSettings
 from streams.errors import SettingsError
 from streams.notify import wording
+from streams.notify.silencing import Silences
 from streams.operate.terminal import harmless
 from streams.records import Alert
 from streams.settings import NotifySettings, Settings
@@ -140,20 +141,31 @@ class Alertmanager:
         self._prefix = prefix
         self._runbook_url = notify.runbook_url
         self._firing_for = timedelta(seconds=3 * notify.resend_seconds)
+        self._silences = Silences(http, settings.url, self._authorised, prefix, settings.silence_hours)
 
     async def send(self, alert: Alert) -> Outcome:
-        return await self.send_all([alert])
+        outcome = await self.send_all([alert])
+        if outcome.kind == "sent":
+            await self._silences.follow(alert)
+        return outcome
 
     async def send_all(self, alerts: Iterable[Alert]) -> Outcome:
         """Deliver the current state of several incidents in one request."""
         body = msgspec.json.encode([self.message(alert, datetime.now(UTC)) for alert in alerts])
-        headers = {"Content-Type": "application/json"}
-        if self._token_file is not None:
-            try:
-                headers["Authorization"] = f"Bearer {_secret(self._token_file).decode('ascii')}"
-            except (SettingsError, UnicodeDecodeError):
-                return Outcome("failed", "the bearer token file cannot be read")
+        try:
+            headers = {"Content-Type": "application/json", **self._authorised()}
+        except ValueError:
+            return Outcome("failed", "the bearer token file cannot be read")
         return await _post(self._http, self._url, body, headers, quote_answer=True)
+
+    def _authorised(self) -> dict[str, str]:
+        """The header that says who we are. Raises ValueError where the token cannot be read."""
+        if self._token_file is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {_secret(self._token_file).decode('ascii')}"}
+        except (SettingsError, UnicodeDecodeError) as exc:
+            raise ValueError("no token") from exc
 
     def message(self, alert: Alert, now: datetime) -> dict[str, Any]:
         """One element of the request's array, as of wall time ``now``."""
@@ -218,7 +230,7 @@ class Webhook:
         ends_at = wording.rfc3339(wording.parse_time(alert.ends_at)) if resolved and alert.ends_at else wording.NEVER
         return {
             "version": "4",
-            "groupKey": "{}:{" + ", ".join(f"{k}={_quoted(v)}" for k, v in group.items()) + "}",
+            "groupKey": "{}:{" + ", ".join(f"{k}={wording.quoted(v)}" for k, v in group.items()) + "}",
             "truncatedAlerts": 0,
             "status": wording.status(alert),
             "receiver": "tocsin",
@@ -315,7 +327,3 @@ def _secret(path: Path) -> bytes:
         return path.read_bytes().strip()
     except OSError as exc:
         raise SettingsError(f"cannot read the secret file {path}: {exc.strerror or exc}") from exc
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

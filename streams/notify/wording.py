@@ -161,6 +161,11 @@ def exemplar(item: Exemplar) -> str:
     return f'"{title}" ({", ".join(notes)})' if notes else f'"{title}"'
 
 
+def quoted(value: str) -> str:
+    """``value`` as a matcher spells it: in quotation marks, those inside behind a backslash."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def fingerprint(labels: dict[str, str]) -> str:
     """16 hex digits that name a set of labels."""
     joined = "\xff".join(f"{name}\xfe{value}" for name, value in sorted(labels.items()))
