@@ -22,7 +22,7 @@ DAY_SECONDS = 86_400
 HOUR_SECONDS = 3600
 TAIL_START = 1.3
 """Evidence above which a series' own tail is learned: one window in twenty under the model."""
-TOGETHER = 0.12
+TOGETHER = 0.3
 """log10 of how many windows a false alarm is loud for, on average: they share their scales and come together."""
 LATE_ROWS = 4
 """Closed windows that late documents may still correct, beyond those the scales need."""
@@ -32,8 +32,9 @@ LATE_ROWS = 4
 class Tuning:
     """The detector's constants for one length of window. Memories are in days or hours, so they hold for any length.
 
-    Raising ``scales_seconds`` hears slower swells; raising ``surge_memory`` trusts that a busy hour stays busy;
-    raising ``wander`` lets the share of negatives drift further before it counts as news. ``*_days`` and
+    Raising ``scales_seconds`` hears slower swells; raising ``haste`` asks for more evidence where it comes within less
+    than an hour, by that many powers of ten for each halving; raising ``surge_memory`` trusts that a busy hour stays
+    busy; raising ``wander`` lets the share of negatives drift further before it counts as news. ``*_days`` and
     ``*_hours`` are mean ages of what is remembered (half-lives where so named).
     """
 
@@ -44,6 +45,7 @@ class Tuning:
     dispersion_days: float = 15.6
     share_days: float = 10.0
     overlap_days: float = 20.8
+    haste: float = 0.3
     surge_half_life_hours: float = 3.375
     surge_spread: float = 1 / 80
     wander_half_life_hours: float = 8.6
@@ -58,6 +60,14 @@ class Tuning:
         """In rows, ascending; the single row is always among them."""
         return tuple(sorted({1, *(max(1, seconds // self.row_seconds) for seconds in self.scales_seconds)}))
 
+    def surcharge(self, rows: NDArray[np.int32]) -> Floats:
+        """How much more evidence ``rows`` rows must bring than an hour or more would have to.
+
+        >>> Tuning(900).surcharge(np.array([1, 2, 4, 8])).tolist()
+        [0.6, 0.3, 0.0, 0.0]
+        """
+        return self.haste * np.maximum(np.log2(HOUR_SECONDS / (rows * self.row_seconds)), 0.0)
+
     @cached_property
     def ring_rows(self) -> int:
         return max(self.scales) + LATE_ROWS
@@ -66,7 +76,7 @@ class Tuning:
         """The score that ``budget`` false alarms per series and day ask for.
 
         >>> round(Tuning(900).threshold(0.01), 2)
-        3.86
+        3.68
         """
         return max(TAIL_START, -math.log10(budget / self.rows_per_day) - TOGETHER)
 

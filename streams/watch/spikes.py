@@ -125,7 +125,7 @@ def rescore(state: SpikeState, tuning: Tuning, slots: NDArray[np.intp], age: NDA
 def _judge(state: SpikeState, tuning: Tuning, slots: Slots, basis: Expectation, sums: Sums) -> Verdicts:
     others = sums.n - sums.y
     mean, spread = _given_the_others(basis, sums, others)
-    tails = volume_tail(sums.y, mean, spread)
+    tails = np.maximum(volume_tail(sums.y, mean, spread) - tuning.surcharge(sums.rows)[:, None], 0.0)
     best = tails.argmax(axis=0)
     at = np.arange(len(best))
     evidence = tails[best, at]

@@ -104,6 +104,10 @@ class Judge:
             near = np.arange(over[-1], above + 1)
         return self._measured(self._crossings(sparse, threshold), threshold)
 
+    def false_alarms(self, loud: Floats) -> tuple[Ints, Ints]:
+        """The (key, window) of the false alarms of a detector that is ``loud`` where that is not zero."""
+        return self._false(self._crossings(_Sparse(loud, 0.5, self.trial.burn), 0.5))
+
     def _crossings(self, sparse: _Sparse, threshold: float) -> Marks:
         kept = sparse.score >= threshold
         key, window = sparse.key[kept], sparse.window[kept]

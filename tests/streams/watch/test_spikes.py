@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -189,7 +190,7 @@ def test_a_series_without_history_must_show_a_thousand_times_more() -> None:
     assert bars(fresh, TUNING, EVERYONE, 4.0).tolist() == [4.0 + COLD_BAR] * 2
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(900, 3.8623), (300, 4.3394), (60, 5.0384)])
+@pytest.mark.parametrize(("seconds", "expected"), [(900, 3.6823), (300, 4.1594), (60, 4.8584)])
 def test_the_threshold_follows_the_length_of_the_row(seconds: int, expected: float) -> None:
     assert Tuning(seconds).threshold(0.01) == pytest.approx(expected, abs=1e-4)
     assert Tuning(seconds).scales[-1] == 7200 // seconds
@@ -211,3 +212,15 @@ def test_a_forgotten_slot_knows_nothing_and_growth_keeps_the_rest() -> None:
 def test_a_series_takes_less_than_a_kilobyte() -> None:
     state = SpikeState.empty(1000, TUNING)
     assert sum(array.nbytes for array in state.arrays().values()) / 1000 < 1024
+
+
+def test_what_comes_within_less_than_an_hour_must_bring_more_evidence() -> None:
+    state, _ = sweep(*calm(800, 1))
+    y, n = np.array([9.0]), np.array([13.0])
+    patient = dataclasses.replace(TUNING, haste=0.0)
+    for scale, more in ((1, 0.6), (2, 0.3), (4, 0.0)):
+        sudden, usual = (score(state, one, EVERYONE, y, n, TEN, scales=(scale,)) for one in (TUNING, patient))
+        assert usual.evidence[0] - sudden.evidence[0] == pytest.approx(more)
+    for seconds in (300, 900, 3600):
+        rows = np.array([3600 // seconds, 7200 // seconds])
+        assert Tuning(seconds).surcharge(rows).tolist() == [0.0, 0.0]
