@@ -1,6 +1,6 @@
 """The alarm against its benchmarks: recall, false alarms, precision and delay, beside what others would have heard.
 
-    python tests/bench/alarm.py [--quick] [--keys 1500] [--seeds N ...] [--tuning] [--save FILE.json] [--plot FILE.png]
+    python tests/bench/alarm.py [--quick] [--alone] [--keys 1500] [--seeds N ...] [--tuning] [--save FILE.json] [--plot FILE.png]
 
 b1 is a parametric simulator, b2 puts negative spikes on the labelled tweet counts of ../shared/data, and the
 Numenta score is taken on those counts themselves, volume alone. All three run the detector as `tocsin detect`
@@ -32,6 +32,8 @@ from tests.evaluation.simulator import parametric
 from tests.evaluation.trials import REPORTING_SEEDS, TUNING_SEEDS, Floats, Trial
 
 BUDGETS = (0.01, 0.001)
+GRIDS = (100, 500, 1000)
+"""Thresholds tried where a series is left out: the score moves by points with their number."""
 SHOWN = (
     "recall",
     "low",
@@ -47,7 +49,7 @@ SHOWN = (
 console = Console(stderr=True, width=170)
 
 
-def judged(trial: Trial, quick: bool, libraries: bool) -> dict[str, Any]:
+def judged(trial: Trial, alone: bool, libraries: bool) -> dict[str, Any]:
     """Every figure of one trial: the detector's own alerts and its scores, then the comparators' scores."""
     judge, figures = Judge(trial), {}
     for budget in BUDGETS:
@@ -63,7 +65,7 @@ def judged(trial: Trial, quick: bool, libraries: bool) -> dict[str, Any]:
     if len(trial.cascades):
         heard = sounded(trial, BUDGETS[0], raw=True)
         figures[f"tocsin, copies left in @{BUDGETS[0]:g}"] = judge.at_budget(heard.score, BUDGETS[0])
-    if not quick:
+    if not alone:
         heard = sounded(trial, BUDGETS[0], share=False)
         add(figures, "tocsin, volume alone", lambda trial: heard.score, trial, judge)
         for name, comparator in COMPARATORS.items():
@@ -94,7 +96,7 @@ def numenta() -> dict[str, Any]:
     scores, alerts = [one.score for one in heard], [np.flatnonzero(one.onset) for one in heard]
     found = {
         "fitted": nab.fitted_scores(series, scores),
-        "left out": nab.left_out_scores(series, scores),
+        **{f"left out, {size} thresholds": nab.left_out_scores(series, scores, grid=size) for size in GRIDS},
         "alerts as raised": {profile: nab.nab_score(series, alerts, profile) for profile in nab.PROFILES},
     }
     return {name: {profile: round(float(v), 2) for profile, v in row.items()} for name, row in found.items()}
@@ -138,6 +140,7 @@ def plotted(trial: Trial, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="300 keys of one seed, no comparators")
+    parser.add_argument("--alone", action="store_true", help="no comparators")
     parser.add_argument("--keys", type=int, default=1500, help="keys of b1 for each seed")
     parser.add_argument("--seeds", type=int, nargs="*", help="instead of the reporting seeds")
     parser.add_argument("--tuning", action="store_true", help="the seeds that settings may be chosen on")
@@ -151,7 +154,7 @@ def main() -> None:
     for seed in seeds:
         trials = [parametric(seed, keys)] + ([real(seed)] if FOLDER.is_dir() else [])
         for trial in trials:
-            figures = judged(trial, asked.quick, asked.libraries)
+            figures = judged(trial, asked.quick or asked.alone, asked.libraries)
             shown(f"{trial.name}, seed {seed}: {len(trial.spikes)} spikes", figures)
             found[f"{trial.name} seed {seed}"] = figures
         if asked.plot and seed == seeds[0]:

@@ -15,6 +15,8 @@ from tests.evaluation.trials import Floats
 
 PROFILES = {"standard": (1.0, 1.0, 0.11), "low_fp": (1.0, 1.0, 0.22), "low_fn": (1.0, 2.0, 0.11)}
 """(worth of a hit, cost of a missed window, cost of a false alarm)."""
+GRID = 500
+"""Candidate thresholds where nobody says otherwise."""
 REST = 288
 """Rows after an alarm in which no other counts: a day of five-minute rows."""
 
@@ -93,9 +95,11 @@ def fitted_scores(series: Sequence[Labelled], scores: Sequence[Floats], rest: in
     return {name: normalised(float(raws.sum(axis=0).max()), windows, name) for name, raws in table.items()}
 
 
-def left_out_scores(series: Sequence[Labelled], scores: Sequence[Floats], rest: int = REST) -> dict[str, float]:
+def left_out_scores(
+    series: Sequence[Labelled], scores: Sequence[Floats], rest: int = REST, grid: int = GRID
+) -> dict[str, float]:
     """Per profile, the score when each series is judged at the threshold that suits the others best."""
-    table = _table(series, scores, _grid(scores), rest)
+    table = _table(series, scores, _grid(scores, grid), rest)
     windows = sum(len(one.windows) for one in series)
     found = {}
     for name, raws in table.items():
@@ -107,13 +111,10 @@ def left_out_scores(series: Sequence[Labelled], scores: Sequence[Floats], rest: 
     return found
 
 
-GRID = 500
-
-
-def _grid(scores: Sequence[Floats]) -> Floats:
-    """Candidate thresholds: 500 quantiles, most of them in the tail, of all positive scores."""
+def _grid(scores: Sequence[Floats], size: int = GRID) -> Floats:
+    """Candidate thresholds: ``size`` quantiles, most of them in the tail, of all positive scores."""
     together = np.concatenate([score[score > 0] for score in scores])
-    return np.unique(np.quantile(together, 1 - np.geomspace(1e-6, 1, GRID)))
+    return np.unique(np.quantile(together, 1 - np.geomspace(1e-6, 1, size)))
 
 
 def _table(series: Sequence[Labelled], scores: Sequence[Floats], grid: Floats, rest: int) -> dict[str, Floats]:
