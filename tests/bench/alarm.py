@@ -1,6 +1,7 @@
 """The alarm against its benchmarks: recall, false alarms, precision and delay, beside what others would have heard.
 
-    python tests/bench/alarm.py [--quick] [--alone] [--keys 1500] [--seeds N ...] [--tuning] [--save FILE.json] [--plot FILE.png]
+    python tests/bench/alarm.py [--quick] [--alone] [--keys 1500] [--seeds N ...] [--tuning] [--libraries]
+                                [--save FILE.json] [--plot FILE.png]
 
 b1 is a parametric simulator, b2 puts negative spikes on the labelled tweet counts of ../shared/data, and the
 Numenta score is taken on those counts themselves, volume alone. All three run the detector as `tocsin detect`
