@@ -6,7 +6,7 @@ transaction as the offsets of what it has read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -38,12 +38,15 @@ class Decision:
 
 
 class Desk:
-    """Decides. ``ancestors`` are the watch-list's parents, by entity."""
+    """Decides. ``ancestors`` are the watch-list's parents, by entity; ``slow`` names the rules that hear creep."""
 
-    def __init__(self, routes: Sequence[Route], prefix: str, ancestors: Ancestors | None = None) -> None:
+    def __init__(
+        self, routes: Sequence[Route], prefix: str, ancestors: Ancestors | None = None, slow: Collection[str] = ()
+    ) -> None:
         self._routes = routes
         self._prefix = prefix
         self._ancestors = ancestors or {}
+        self._slow = frozenset(slow)
         self._standing: dict[str, Known] = {}
         self._said: dict[str, dict[Verdict, AlertFeedback]] = {}
 
@@ -125,9 +128,12 @@ class Desk:
     def _wanted(self, alert: Alert) -> list[str]:
         return channels_for(alert, self._routes, self._prefix)
 
+    def _speaks_for(self, parent: Alert, child: Alert) -> bool:
+        return speaks_for(parent, child, self._ancestors, self._slow)
+
     def _silenced(self, alert: Alert, channel: str) -> bool:
         return any(
-            speaks_for(known.alert, alert, self._ancestors) and channel in self._wanted(known.alert)
+            self._speaks_for(known.alert, alert) and channel in self._wanted(known.alert)
             for known in self._standing.values()
         )
 
@@ -135,7 +141,7 @@ class Desk:
         children = [
             known.alert
             for known in self._standing.values()
-            if known.alert.series != alert.series and speaks_for(alert, known.alert, self._ancestors)
+            if known.alert.series != alert.series and self._speaks_for(alert, known.alert)
         ]
         children.sort(key=lambda child: (-child.score, child.series))
         return tuple(dict.fromkeys(child.series for child in children))[:MOST_DRIVERS]
@@ -145,7 +151,7 @@ class Desk:
         found = []
         for known in self._standing.values():
             said: Mapping[Verdict, AlertFeedback] = self._said.get(known.alert.alert_id, {})
-            if said.keys() & {"acknowledge", "dismiss"} or not speaks_for(over, known.alert, self._ancestors):
+            if said.keys() & {"acknowledge", "dismiss"} or not self._speaks_for(over, known.alert):
                 continue
             for channel in self._wanted(known.alert):
                 if channel not in known.told and not self._silenced(known.alert, channel):

@@ -110,7 +110,8 @@ def _desk(settings: Settings, found: Sequence[Sink], outbox: Outbox) -> Desk:
     """The desk with what the outbox kept of it."""
     watchlist = WatchList.load(settings.intake.watchlist)
     ancestors = {entity: watchlist.parents(entity) for entity in watchlist.entities}
-    desk = Desk([Route(sink.name, sink.only) for sink in found], settings.prefix, ancestors)
+    slow = [rule.name for rule in settings.rules if rule.hears == "creep"]
+    desk = Desk([Route(sink.name, sink.only) for sink in found], settings.prefix, ancestors, slow)
     desk.recall([Known(alert, told) for alert, told in outbox.unresolved()], outbox.said())
     return desk
 

@@ -8,7 +8,7 @@ two incidents never silence each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from streams.alerting import NO_DATA
 from streams.records import Alert
@@ -34,12 +34,13 @@ def is_parent(parent: str, child: str, ancestors: Ancestors) -> bool:
     return _above(parent, child, ancestors)
 
 
-def speaks_for(parent: Alert, child: Alert, ancestors: Ancestors) -> bool:
+def speaks_for(parent: Alert, child: Alert, ancestors: Ancestors, slow: Collection[str] = ()) -> bool:
     """Whether who hears of ``parent`` need not hear of ``child``.
 
-    A silent stream speaks for itself and its topics whatever their severity: nothing is known of them.
+    A silent stream speaks for itself and its topics whatever their severity: nothing is known of them. What creeps
+    for days (rules named ``slow``) does not speak for what happens suddenly meanwhile.
     """
-    if parent.alert_id == child.alert_id or child.rule == NO_DATA:
+    if parent.alert_id == child.alert_id or child.rule == NO_DATA or (parent.rule in slow and child.rule not in slow):
         return False
     if parent.rule == NO_DATA:
         return parent.series == child.series or is_parent(parent.series, child.series, ancestors)

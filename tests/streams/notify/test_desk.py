@@ -62,13 +62,14 @@ some_alerts = st.builds(
     lambda series, severity, rule: fires(series, severity=severity, rule=rule),
     kinds,
     st.sampled_from(["info", "warning", "critical"]),
-    st.sampled_from(["a", "b", NO_DATA]),
+    st.sampled_from(["a", "b", "creeping", NO_DATA]),
 )
 
 
 @given(some_alerts, some_alerts)
 def test_no_two_incidents_silence_each_other(one: Alert, other: Alert) -> None:
-    assert not (speaks_for(one, other, FAMILY) and speaks_for(other, one, FAMILY))
+    slow = ("creeping",)
+    assert not (speaks_for(one, other, FAMILY, slow) and speaks_for(other, one, FAMILY, slow))
 
 
 def test_a_firing_parent_inhibits_its_children_and_lists_those_that_ring_as_drivers() -> None:
@@ -128,6 +129,14 @@ def test_who_does_not_hear_the_parent_hears_the_child() -> None:
     assert d.take(fires(RECALL, labels={"team": "brand"})).channels == ("brand",)
 
 
+def test_what_creeps_for_days_does_not_speak_for_what_spikes_meanwhile() -> None:
+    d = Desk((Route("pager"),), "t", FAMILY, slow=["creeping"])
+    assert d.take(fires(ACME, rule="creeping", severity="critical")).channels == ("pager",)
+    assert d.take(fires(RECALL, rule="spikes", severity="warning")).channels == ("pager",)
+    assert d.take(fires(ACME, rule="spikes", severity="warning")).channels == ("pager",)
+    assert d.take(fires(RECALL, rule="creeping", severity="warning")).channels == ()
+
+
 def test_a_silent_stream_speaks_for_itself_and_its_topics_but_not_for_companies() -> None:
     d = desk()
     d.take(fires("stream:news", rule=NO_DATA, severity="warning"))
@@ -149,7 +158,8 @@ def test_what_is_acknowledged_is_told_once_more_and_then_only_at_its_end() -> No
     assert d.hear(word(alert, "acknowledge")) is None, "the same word twice is one word"
     quiet = d.take(fires(ACME, 1, reason="stronger"))
     assert (quiet.channels, quiet.alert.acknowledged_by) == ((), "ann")
-    assert d.take(ends(ACME)).channels == ("pager",)
+    over = d.take(ends(ACME))
+    assert (over.channels, over.alert.acknowledged_by) == (("pager",), "ann"), "whoever silenced it can undo that"
 
 
 def test_what_is_dismissed_is_resolved_at_once_and_says_nothing_more() -> None:
