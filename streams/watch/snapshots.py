@@ -27,7 +27,7 @@ from streams.watch.windows import Item
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest"
 
 
