@@ -6,13 +6,15 @@ Each takes a trial and gives another with the same spikes, so that figures stand
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from streams.offline.sweep import Counts, Sweep
 from streams.watch.knowledge import Tuning
-from tests.evaluation.trials import DAY, WINDOW_SECONDS, Floats, Injections, Trial
+from streams.watch.tails import volume_tail
+from tests.evaluation.trials import DAY, WINDOW_SECONDS, Floats, Injections, Trial, drawn_p0
 
 OUTAGE_WINDOWS, CLOCK_WINDOWS = 8, 4
 """Two hours in which nothing comes, and the hour that is skipped in spring."""
@@ -80,3 +82,38 @@ def five_minute_scores(trial: Trial, budget: float, seed: int) -> tuple[Floats, 
     heard = Sweep(counts, Tuning(WINDOW_SECONDS // parts), budget).run()
     shape = (trial.windows, parts, trial.keys)
     return heard.score.reshape(shape).max(axis=1), heard.threshold.reshape(shape).min(axis=1)
+
+
+def one_story_more(seed: int, thresholds: Sequence[float], keys: int = 40_000) -> list[tuple[float, float, float]]:
+    """What one negative document does to a detector that knows the truth: how rarely copies can ring, at best.
+
+    Keys as in b1, their mean and spread known, nothing else to estimate. For each threshold: loud windows per key and
+    day; and per thousand, how often one of the six windows from the document on is loud, without it and with it.
+    """
+    rng, tuning = np.random.default_rng(seed), Tuning(WINDOW_SECONDS)
+    level, share = np.exp(rng.uniform(np.log(0.1), np.log(60), keys)), drawn_p0(rng, keys)
+    swing = 1 / rng.uniform(3, 30, keys) + 1 / ((rng.uniform(20, 200, keys) + 1) * share * (1 - share))
+    mean = level * share
+    longest, judged = max(tuning.scales), 6
+    quiet = rng.poisson(mean * rng.gamma(1 / swing, swing, (longest + judged, keys))).astype(float)
+    more = quiet.copy()
+    more[longest] += 1
+
+    def loudest(counts: Floats) -> Floats:
+        sums = np.vstack([np.zeros((1, keys)), np.cumsum(counts, axis=0)])
+        best = np.zeros((judged, keys))
+        for rows, extra in zip(tuning.scales, tuning.surcharge(np.array(tuning.scales)), strict=True):
+            y = sums[longest + 1 :] - sums[longest + 1 - rows : len(sums) - rows]
+            tail = volume_tail(y, np.broadcast_to(mean * rows, y.shape), np.broadcast_to(swing / rows, y.shape))
+            best = np.maximum(best, tail - extra)
+        return best
+
+    without, with_it = loudest(quiet), loudest(more)
+    return [
+        (
+            DAY * float((without >= threshold).mean()),
+            1000 * float((without >= threshold).any(axis=0).mean()),
+            1000 * float((with_it >= threshold).any(axis=0).mean()),
+        )
+        for threshold in thresholds
+    ]

@@ -6,6 +6,7 @@ from tests.evaluation.conditions import (
     CLOCK_WINDOWS,
     OUTAGE_WINDOWS,
     five_minute_scores,
+    one_story_more,
     with_clock_put_forward,
     with_misread_labels,
     with_outage,
@@ -53,3 +54,10 @@ def test_in_rows_of_five_minutes_the_same_spikes_are_heard() -> None:
     ]
     assert heard
     assert all(heard)
+
+
+def test_who_knows_the_truth_still_rings_more_often_for_one_story_more() -> None:
+    rows = one_story_more(1, (3.0, 4.0), keys=4000)
+    assert rows[0] > rows[1], "the higher the threshold, the rarer"
+    assert all(with_it > without for _, without, with_it in rows)
+    assert one_story_more(1, (3.0, 4.0), keys=4000) == rows
