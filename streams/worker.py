@@ -37,6 +37,7 @@ from streams.operate import admin
 from streams.operate.client import aiokafka_options
 from streams.page import LivePage
 from streams.page.access import Access
+from streams.page.gauges import SeriesGauges
 from streams.page.site import Site
 from streams.scoring.hints import hear_hints
 from streams.scoring.rollout import Follower, Rollout
@@ -299,6 +300,7 @@ class _Support(mode.Service):  # type: ignore[misc]
         if worker.page is not None:
             extend = Site(worker.page, Access(place.host, place.page_token())).add_to
             self.add_future(worker.page.run())
+            worker.metrics.registry.register(SeriesGauges(worker.page))
         self._runner, port = await web.serve(
             place, worker.metrics.registry, worker.health, chosen=chosen, extend=extend
         )

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp.web import AppRunner
 from prometheus_client import CollectorRegistry
@@ -28,6 +28,7 @@ from streams.notify.inbox import Inbox, Mail
 from streams.notify.outbox import Arrival, Outbox
 from streams.notify.routing import Route
 from streams.notify.sinks import Alertmanager, Sink, session, sinks
+from streams.records import Verdict
 from streams.settings import Settings
 from streams.web import Health, serve
 
@@ -78,6 +79,8 @@ async def notify(settings: Settings, stopping: asyncio.Event, metrics: Metrics, 
         BrokerError: the cluster cannot be reached at the start, or refuses.
     """
     health.expect("broker")
+    for verdict in get_args(Verdict):  # a counter that begins at 1 has, to Prometheus, never increased
+        metrics.alert_feedback.labels(verdict)
     async with session() as http:
         found = sinks(settings, http)
         names = [sink.name for sink in found]

@@ -17,10 +17,11 @@ from streams.delivery.outputs import Output, Outputs, partition_by_key
 from streams.intake import WatchList
 from streams.metrics import Metrics
 from streams.page.board import Board, Frame
+from streams.page.gauges import MOST_ENTITIES
 from streams.page.past import Past
 from streams.page.reader import Reader
-from streams.page.rows import Detail, Row, by_weight, detail, find, rows
-from streams.page.sentiments import Heard
+from streams.page.rows import Detail, Row, by_weight, detail, find, measured, rows
+from streams.page.sentiments import Heard, Mix
 from streams.records import AlertFeedback, encode
 from streams.settings import Settings
 from streams.watch.watcher import Listener, Watcher
@@ -28,6 +29,8 @@ from streams.web import Health
 
 REFRESH_SECONDS = 0.5
 RATE_SECONDS = 5.0
+MEASURE_SECONDS = 10.0
+"""How fresh the series are that Prometheus sees."""
 MOST_ROWS = 150
 MOST_FOUND = 50
 MOST_NAMES = 5_000
@@ -85,6 +88,8 @@ class LivePage:
         self._samples: deque[_Sample] = deque(maxlen=round(RATE_SECONDS / REFRESH_SECONDS) + 1)
         self._tick = asyncio.Event()
         self._looking = asyncio.Lock()
+        self.measured: list[Row] = []
+        self._listed = {f"entity:{entity}" for entity in list(watchlist.entities)[:MOST_ENTITIES]}
         self._stamps: dict[int, tuple[Any, ...]] = {}
         self._rows: dict[int, list[Row]] = {}
         self.closing = False
@@ -98,14 +103,22 @@ class LivePage:
         """Read alerts, and keep what is shown fresh, until cancelled."""
         reading = asyncio.ensure_future(self.reader.run())
         try:
+            measured_at = float("-inf")
             while True:
                 self._sample()
+                if time.monotonic() - measured_at >= MEASURE_SECONDS:
+                    measured_at = time.monotonic()
+                    self.measured = await asyncio.to_thread(self._measure)
                 if self.lookers:
                     await self.refresh()
                 self._turn()
                 await asyncio.sleep(REFRESH_SECONDS)
         finally:
             reading.cancel()
+
+    def mix(self, series: str) -> Mix:
+        """Negative, neutral and positive documents of ``series`` in the last day."""
+        return self.board.mix(series)
 
     def close(self) -> None:
         """Let every stream of events end."""
@@ -190,6 +203,13 @@ class LivePage:
                 if self._stamps.get(watcher.partition) != stamp:
                     self._rows[watcher.partition] = rows(watcher, self._pasts.get(watcher.partition), MOST_ROWS)
                     self._stamps[watcher.partition] = stamp
+
+    def _measure(self) -> list[Row]:
+        found: list[Row] = []
+        for watch in self.watches():
+            with watch.lock:
+                found += measured(watch.watcher, self._pasts.get(watch.watcher.partition), self._listed)
+        return found
 
     def _detail(self, name: str) -> Detail | None:
         for watch in self.watches():

@@ -5,7 +5,7 @@ The band is where 95 of 100 calm windows lie: the quantiles that an alert's evid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -102,6 +102,21 @@ def rows(watcher: Watcher, past: Past | None, most: int) -> list[Row]:
     if len(chosen) > most:
         chosen = np.sort(chosen[np.argsort(-weight[chosen], kind="stable")[:most]])
     return [_row(watcher, past, verdicts, threshold, int(slot), int(slot), gravity) for slot in chosen]
+
+
+def measured(watcher: Watcher, past: Past | None, entities: Collection[str]) -> list[Row]:
+    """The rows of every topic and stream, and of the series named in ``entities``."""
+    if watcher.open_ms is None or not watcher.table.slots.top:
+        return []
+    slots = watcher.table.slots
+    chosen = [
+        slot
+        for slot, name in enumerate(slots.names)
+        if name is not None and (name in entities or kind_of(name) in ("topic", "stream"))
+    ]
+    verdicts, threshold = _judged(watcher, np.array(chosen, np.intp))
+    gravity = _gravities(watcher)
+    return [_row(watcher, past, verdicts, threshold, at, slot, gravity) for at, slot in enumerate(chosen)]
 
 
 def find(watcher: Watcher, words: str, most: int) -> list[str]:
