@@ -23,8 +23,8 @@ LABELS: Final = ("kind", "name")
 class Measured(Protocol):
     """Where the figures are."""
 
-    measured: Sequence[Row]
-
+    @property
+    def measured(self) -> Sequence[Row]: ...
     def mix(self, series: str) -> Mix: ...
 
 

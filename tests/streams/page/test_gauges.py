@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -46,7 +45,7 @@ async def test_they_are_kept_fresh_without_anybody_looking(tmp_path: Path) -> No
     room.live_through(0.2, {"acme": 6})
     async with room.open():
         while not room.page.measured:
-            await asyncio.sleep(0.01)
+            await room.page.turned()
     assert {row.kind for row in room.page.measured} == {"topic", "stream"}
 
 
