@@ -1,7 +1,7 @@
 """The alarm against its benchmarks: recall, false alarms, precision and delay, beside what others would have heard.
 
-    python tests/bench/alarm.py [--quick] [--alone] [--keys 1500] [--seeds N ...] [--tuning] [--libraries]
-                                [--save FILE.json] [--plot FILE.png]
+    python tests/bench/alarm.py [--quick] [--alone] [--keys 1500] [--backgrounds 200] [--seeds N ...] [--tuning]
+                                [--libraries] [--save FILE.json] [--plot FILE.png]
 
 b1 is a parametric simulator, b2 puts negative spikes on the labelled tweet counts of ../shared/data, and the
 Numenta score is taken on those counts themselves, volume alone. All three run the detector as `tocsin detect`
@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="300 keys of one seed, no comparators")
     parser.add_argument("--alone", action="store_true", help="no comparators")
     parser.add_argument("--keys", type=int, default=1500, help="keys of b1 for each seed")
+    parser.add_argument("--backgrounds", type=int, default=200, help="keys of b2 for each seed")
     parser.add_argument("--seeds", type=int, nargs="*", help="instead of the reporting seeds")
     parser.add_argument("--tuning", action="store_true", help="the seeds that settings may be chosen on")
     parser.add_argument("--libraries", action="store_true", help="river and statsmodels too, on few keys")
@@ -153,7 +154,7 @@ def main() -> None:
     seeds, keys = (seeds[:1], 300) if asked.quick else (seeds, asked.keys)
     found: dict[str, Any] = {"seeds": list(seeds), "keys": keys}
     for seed in seeds:
-        trials = [parametric(seed, keys)] + ([real(seed)] if FOLDER.is_dir() else [])
+        trials = [parametric(seed, keys)] + ([real(seed, asked.backgrounds)] if FOLDER.is_dir() else [])
         for trial in trials:
             figures = judged(trial, asked.quick or asked.alone, asked.libraries)
             shown(f"{trial.name}, seed {seed}: {len(trial.spikes)} spikes", figures)
