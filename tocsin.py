@@ -252,6 +252,22 @@ def ingest_file(
     leave(run(settings(config, brokers=brokers, prefix=prefix), input, topic))
 
 
+@ingest_app.command("http")
+def ingest_http(
+    token_file: Annotated[Path, typer.Option("--token-file", help="File with what senders show as bearer token.")],
+    topic: Annotated[str, typer.Option(help="Input topic to send to.")] = "news",
+    host: Annotated[str, typer.Option(help="Beyond loopback put TLS before it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 6069,
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Take documents by `POST /documents` (JSON, or one object a line) until stopped; answered when acknowledged."""
+    from streams.operate.endpoint import run, token_in
+
+    leave(run(settings(config, brokers=brokers, prefix=prefix), topic, host, port, token_in(token_file)))
+
+
 @topics_app.command("create")
 def topics_create(config: Config = None, brokers: Brokers = None, prefix: Prefix = None) -> None:
     """Make the topics that are missing, with the right cleanup policies."""

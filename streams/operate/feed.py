@@ -93,7 +93,7 @@ def replay(settings: Settings, path: Path, topic: str, *, speed: float, shift_to
         status = _feed(settings, [*bad, *in_order], topic, pace, total=len(in_order) + len(bad))
         if flush and status == 0:
             last_ms = in_order[-1].event_ms or 0
-            status = 0 if close_windows(settings, _input_topic(settings, topic), last_ms, stop) else INTERRUPTED
+            status = 0 if close_windows(settings, input_topic(settings, topic), last_ms, stop) else INTERRUPTED
     return status
 
 
@@ -118,7 +118,7 @@ def _pace(first_ms: int, speed: float, stop: threading.Event) -> Pace:
 
 def _feed(settings: Settings, found: Iterable[Row | BadRow], topic: str, pace: Pace, total: int | None) -> int:
     """Send ``found`` to ``topic``, row by row as ``pace`` allows; returns the exit status."""
-    name = _input_topic(settings, topic)
+    name = input_topic(settings, topic)
     tally, complete = Tally(), True
     with broker_errors(settings, f"feeding {name}"), _producer(settings) as producer, _progress(name, total) as advance:
         in_flight: deque[tuple[Row, Any]] = deque()
@@ -151,7 +151,7 @@ def _settled(settings: Settings, row: Row, future: Any) -> int:
     return 1
 
 
-def _input_topic(settings: Settings, topic: str) -> str:
+def input_topic(settings: Settings, topic: str) -> str:
     """The topic that ``topic`` means: a stream's name in the settings, or an input topic itself."""
     name = settings.streams[topic].topic if topic in settings.streams else topic
     if name not in settings.topics.inputs:

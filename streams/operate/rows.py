@@ -97,10 +97,11 @@ def _jsonl(lines: Iterable[bytes]) -> Iterator[Row | BadRow]:
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if line:
-            yield _from_line(number, line.removeprefix(b"\xef\xbb\xbf"))
+            yield from_line(number, line.removeprefix(b"\xef\xbb\xbf"))
 
 
-def _from_line(number: int, line: bytes) -> Row | BadRow:
+def from_line(number: int, line: bytes) -> Row | BadRow:
+    """The document in ``line``, one JSON object."""
     try:
         document = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
