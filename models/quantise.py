@@ -35,13 +35,13 @@ Grids = Mapping[str, Grid]
 
 def quantisable(model: onnx.ModelProto) -> list[str]:
     """Names of the activations that enter a product of the encoder with a weight, in the graph's order."""
-    return list(dict.fromkeys(node.input[0] for node, _ in _products(model)))
+    return list(dict.fromkeys(node.input[0] for node, _ in encoder_products(model)))
 
 
 def largest_weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
     """For each activation that is rounded, the greatest weight [C] that reads each of its channels."""
     found: dict[str, NDArray[np.float32]] = {}
-    for node, weight in _products(model):
+    for node, weight in encoder_products(model):
         loudest = np.abs(numpy_helper.to_array(weight)).max(1)
         found[node.input[0]] = np.maximum(found.get(node.input[0], loudest), loudest)
     return found
@@ -58,7 +58,7 @@ def quantise(model: onnx.ModelProto, grids: Grids) -> onnx.ModelProto:
         raise MislabelledReleaseError(f"there is no grid for {missing[0]}")
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    weights = {node.output[0]: weight for node, weight in _products(made)}
+    weights = {node.output[0]: weight for node, weight in encoder_products(made)}
     consumers: dict[str, list[onnx.NodeProto]] = {}
     for node in made.graph.node:
         for name in node.input:
@@ -102,7 +102,7 @@ def quantise(model: onnx.ModelProto, grids: Grids) -> onnx.ModelProto:
     return made
 
 
-def _products(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
+def encoder_products(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
     """Products with a constant matrix that the embedding depends on: the encoder's, and no head's."""
     makers = {name: node for node in model.graph.node for name in node.output}
     needed: set[str] = set()

@@ -15,21 +15,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models import graphs
-from models.errors import (
-    CorruptReleaseError,
-    InferenceError,
-    MislabelledReleaseError,
-    PrecisionError,
-    ProviderError,
-)
+from models.device import Precision, Provider, choose_precision, choose_provider, open_session, provider_of, runner
+from models.errors import CorruptReleaseError, InferenceError, MislabelledReleaseError
+from models.halve import halve
 from models.reference import Reference, read_reference
 from models.release import Manifest, read_file, verify
 from models.text import open_tokenizer, padded, tokens_of_span
@@ -37,15 +32,11 @@ from models.text import open_tokenizer, padded, tokens_of_span
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Span = tuple[int, int] | None
-Provider = Literal["auto", "cuda", "cpu"]
-Precision = Literal["auto", "fp32", "int8", "fp16"]
 
 CHARS_PER_TOKEN = 16
 """A text is cut at this many characters per token read: what lies beyond is never reached in English."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_PREFERRED = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
-_ORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 @dataclass(frozen=True)
@@ -114,8 +105,8 @@ class Scorer:
         self.batch_tokens = batch_tokens
         self._temperatures = manifest.temperatures
         self._tokenizer = tokenizer
-        self._session = session
         self._outputs = [output.name for output in session.get_outputs()]
+        self._run = runner(session, self._outputs, provider)
         self._close = int(tokenizer.encode("").ids[-1])
 
     @classmethod
@@ -140,18 +131,20 @@ class Scorer:
             PrecisionError: the release has no graph of that precision.
         """
         manifest = verify(release)
-        wanted = _choose_provider(provider)
-        chosen = _choose_precision(manifest, precision, wanted)
-        data = read_file(release, manifest, manifest.graphs[chosen])
-        graphs.check_shapes(graphs.parse(data), {name: len(some) for name, some in manifest.labels.topics.items()})
         if "tokenizer.json" not in manifest.files:
             raise MislabelledReleaseError(f"{release} has no tokenizer.json")
         try:
             tokenizer = open_tokenizer(release / "tokenizer.json")
         except Exception as exc:  # tokenizers raises bare Exception
             raise CorruptReleaseError(f"{release}: tokenizer.json cannot be read: {exc}") from exc
-        session = _open_session(data, wanted, threads, required=provider != "auto")
-        used = next(name for name, ort_name in _ORT_NAMES.items() if ort_name == session.get_providers()[0])
+        wanted = choose_provider(provider)
+        chosen = choose_precision(manifest, precision, wanted)
+        session = open_session(_graph(release, manifest, chosen), wanted, threads, required=provider != "auto")
+        used = provider_of(session)
+        if used != wanted and choose_precision(manifest, precision, used) != chosen:
+            # ONNX Runtime fell back: its libraries for the device are missing. What is best there is not best here.
+            chosen = choose_precision(manifest, precision, used)
+            session = open_session(_graph(release, manifest, chosen), used, threads, required=True)
         scorer = cls(
             manifest,
             tokenizer,
@@ -202,7 +195,7 @@ class Scorer:
         """
         feeds = {"input_ids": batch.ids, "attention_mask": batch.mask, "spans": batch.spans}
         try:
-            values = self._session.run(self._outputs, feeds)
+            values = self._run(feeds)
         except Exception as exc:  # ONNX Runtime's errors share no base
             raise InferenceError(f"release {self.release} failed on a batch of {len(batch.rows)}: {exc}") from exc
         raw = dict(zip(self._outputs, (np.asarray(value, np.float32) for value in values), strict=True))
@@ -272,6 +265,15 @@ class Scorer:
             raise MislabelledReleaseError(f"release {self.release}: entities have no three sentiments")
 
 
+def _graph(release: Path, manifest: Manifest, precision: str) -> bytes:
+    """The verified graph of that precision; where the release has no file for fp16, made of the fp32 one."""
+    made = precision == "fp16" and "fp16" not in manifest.graphs
+    data = read_file(release, manifest, manifest.graphs["fp32" if made else precision])
+    model = graphs.parse(data)
+    graphs.check_shapes(model, {name: len(some) for name, some in manifest.labels.topics.items()})
+    return halve(model).SerializeToString() if made else data
+
+
 def _form(
     rows: list[int],
     length: int,
@@ -299,43 +301,3 @@ def _calibrated(logits: Floats, temperature: float) -> Floats:
     scaled = logits.astype(np.float64) / temperature
     exp = np.exp(scaled - scaled.max(-1, keepdims=True))
     return np.asarray(exp / exp.sum(-1, keepdims=True), np.float32)
-
-
-def _choose_provider(provider: Provider) -> str:
-    there = _ORT_NAMES["cuda"] in ort.get_available_providers()
-    if provider == "cuda" and not there:
-        raise ProviderError(
-            "provider=cuda, but this ONNX Runtime has no CUDA: install the extra `gpu` instead of `cpu`"
-        )
-    return "cuda" if there and provider != "cpu" else "cpu"
-
-
-def _choose_precision(manifest: Manifest, precision: Precision, provider: str) -> str:
-    if precision == "auto":
-        return next((kind for kind in _PREFERRED[provider] if kind in manifest.graphs), next(iter(manifest.graphs)))
-    if precision not in manifest.graphs:
-        raise PrecisionError(
-            f"release {manifest.version} has no {precision} graph, only {', '.join(sorted(manifest.graphs))}; "
-            "leave the precision at auto"
-        )
-    return precision
-
-
-def _open_session(data: bytes, provider: str, threads: int, *, required: bool) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # a plan kept per shape would grow with every new (B, S)
-    options.log_severity_level = 3
-    # Waiting threads would take the cores from the event loop and the tokenizer.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    names = [_ORT_NAMES[provider]] if provider == "cpu" else [_ORT_NAMES[provider], _ORT_NAMES["cpu"]]
-    try:
-        session = ort.InferenceSession(data, options, providers=names)
-    except Exception as exc:  # ONNX Runtime's errors share no base
-        raise CorruptReleaseError(f"ONNX Runtime refuses the graph: {exc}") from exc
-    if required and session.get_providers()[0] != _ORT_NAMES[provider]:
-        raise ProviderError(
-            f"provider={provider}, but ONNX Runtime started on {session.get_providers()[0]}: its libraries are missing"
-        )
-    return session

@@ -15,9 +15,10 @@ import structlog
 
 from models.assembly import assemble
 from models.base import REPOSITORY, REVISION, find_base
+from models.device import Precision
 from models.registry import Registry
 from models.release import Temperatures, check_version
-from models.scorer import Precision, Scorer
+from models.scorer import Scorer
 from models.text import open_tokenizer
 from trainer import card, finetune
 from trainer.batches import encode

@@ -28,10 +28,11 @@ import onnx
 from onnxruntime import quantization
 
 from models.assembly import ensure_shipped
+from models.device import open_session
 from models.quantise import quantisable, quantise
 from models.registry import Registry
 from models.release import read_file, read_manifest
-from models.scorer import Batch, RawBatch, Scorer, _open_session
+from models.scorer import Batch, RawBatch, Scorer
 from trainer.calibrate import find_grids
 from trainer.data import parts, read_set
 from trainer.evaluate import answers
@@ -57,7 +58,7 @@ class Texts(quantization.CalibrationDataReader):  # type: ignore[misc]
 
 
 def on_onnxruntime(data: bytes, names: list[str]) -> Infer:
-    session = _open_session(data, "cpu", 1, required=False)
+    session = open_session(data, "cpu", 1, required=False)
     return lambda batch: dict(zip(names, session.run(names, feeds(batch)), strict=True))
 
 
