@@ -25,8 +25,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from models import graphs
 from models.errors import RegistryError, ReleaseError
-from models.release import MANIFEST, Manifest, check_version, read_manifest, sync_directory, verify, write_durably
+from models.release import (
+    MANIFEST,
+    Manifest,
+    check_version,
+    read_file,
+    read_manifest,
+    sync_directory,
+    verify,
+    write_durably,
+)
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
@@ -85,7 +95,7 @@ class Registry:
         return read_manifest(self.resolve(name))
 
     def verify(self, name: str) -> Manifest:
-        """Check every byte of a release, and that it lies under its own version.
+        """Check every byte of a release, that it lies under its own version, and that its graphs fit its labels.
 
         Raises:
             RegistryError: there is no such release.
@@ -95,6 +105,9 @@ class Registry:
         manifest = verify(path)
         if manifest.version != path.name:
             raise ReleaseError(f"{path} calls itself {manifest.version}")
+        widths = {taxonomy: len(labels) for taxonomy, labels in manifest.labels.topics.items()}
+        for file in manifest.graphs.values():
+            graphs.check_shapes(graphs.parse(read_file(path, manifest, file)), widths)
         return manifest
 
     @contextlib.contextmanager

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
-from models.errors import CorruptReleaseError, RegistryError, ReleaseError
+from models.errors import (
+    CorruptReleaseError,
+    MislabelledReleaseError,
+    RegistryError,
+    ReleaseError,
+    UnsafeReleaseError,
+)
 from models.registry import Registry
+from models.release import read_manifest, write
+from models.scorer import Scorer
 from tests.models.tiny import build_tiny_release
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
@@ -110,8 +122,6 @@ def test_a_version_is_written_once(registry: Registry, tmp_path: Path) -> None:
     other = build_tiny_release(tmp_path / "other")
     (other / "manifest.json").unlink()
     (other / "NOTICE").write_text("changed")
-    from models.release import read_manifest, write
-
     write(other, read_manifest(registry.root / "tiny"))
     with pytest.raises(RegistryError, match="never change"):
         registry.publish(other)
@@ -153,3 +163,79 @@ def test_a_rollback_of_one_version_moves_nothing_once_another_is_champion(three:
     assert three.rollback(of="third") == "second"
     assert three.rollback(of="third") == "second"
     assert three.aliases() == {"champion": "second", "previous": "tiny"}
+
+
+def _truncate(release: Path) -> None:
+    graph = release / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-100])
+
+
+def _flip(release: Path) -> None:
+    data = bytearray((release / "tokenizer.json").read_bytes())
+    data[100] ^= 1
+    (release / "tokenizer.json").write_bytes(data)
+
+
+def _smuggle(release: Path) -> None:
+    (release / "model.pkl").write_bytes(b"\x80\x04.")
+
+
+def _signed(release: Path, name: str, data: bytes) -> None:
+    """Other content with a checksum that holds."""
+    manifest = read_manifest(release)
+    (release / "manifest.json").unlink()
+    (release / name).write_bytes(data)
+    write(release, manifest)
+
+
+def _pickle_the_graph(release: Path) -> None:
+    _signed(release, "model.onnx", pickle.dumps({"weights": [1.0]}))
+
+
+def _mislabel(release: Path) -> None:
+    told = json.loads((release / "manifest.json").read_text())
+    told["labels"]["topics"]["finance"].append("Weather")
+    (release / "manifest.json").write_text(json.dumps(told))
+
+
+def _reshape(release: Path) -> None:
+    model = onnx.load_model_from_string((release / "model.onnx").read_bytes())
+    kind = next(value for value in model.graph.output if value.name == "sentiment").type.tensor_type
+    kind.shape.dim[1].dim_value = 5
+    _signed(release, "model.onnx", model.SerializeToString())
+
+
+def _forget_an_output(release: Path) -> None:
+    model = onnx.load_model_from_string((release / "model.onnx").read_bytes())
+    model.graph.output.remove(next(value for value in model.graph.output if value.name == "entities"))
+    _signed(release, "model.onnx", model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "said"),
+    [
+        (_truncate, CorruptReleaseError, "truncated"),
+        (_flip, CorruptReleaseError, "sha256"),
+        (_smuggle, UnsafeReleaseError, "model.pkl"),
+        (_pickle_the_graph, CorruptReleaseError, "not an ONNX model"),
+        (_mislabel, MislabelledReleaseError, "21 labels"),
+        (_reshape, MislabelledReleaseError, "5 columns for 3 labels"),
+        (_forget_an_output, MislabelledReleaseError, "the labels expect"),
+    ],
+)
+def test_a_bad_release_is_refused_by_name_and_the_old_one_goes_on(
+    three: Registry, damage: Callable[[Path], None], error: type[ReleaseError], said: str
+) -> None:
+    three.promote("tiny")
+    serving = Scorer.load(three.resolve("champion"))
+    before = serving.score(["Acme fraud probe", "a great day"]).sentiment
+    damage(three.root / "second")
+    for move in (three.promote, three.nominate):
+        with pytest.raises(error, match=said):
+            move("second")
+    with pytest.raises(error, match=said):
+        Scorer.load(three.root / "second")
+    assert three.aliases() == {"champion": "tiny"}
+    again = Scorer.load(three.resolve("champion"))
+    for scorer in (serving, again):
+        assert np.array_equal(scorer.score(["Acme fraud probe", "a great day"]).sentiment, before)
