@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models import graphs
 from models.errors import MislabelledReleaseError
-from models.release import Labels, Manifest, check_version, read_file, verify, write
+from models.release import Labels, Manifest, check_version, read_file, read_manifest, write
 from models.scorer import Scorer
 
 OTHER = "Other"
@@ -83,10 +83,10 @@ def add_taxonomy(release: Path, name: str, topics: Sequence[Topic], target: Path
     """
     check_version(version)
     check_version(name)
-    manifest = verify(release)
+    manifest = read_manifest(release)
     if name in manifest.labels.topics:
         raise MislabelledReleaseError(f"release {manifest.version} already has a taxonomy {name}")
-    weight, bias = make_head(Scorer.load(release, provider="cpu", precision="fp32"), topics)
+    weight, bias = make_head(Scorer.load(release, provider="cpu", precision="fp32"), topics)  # which verifies it
     for file in manifest.files:
         shutil.copyfile(release / file, target / file)
     for file in manifest.graphs.values():

@@ -39,7 +39,7 @@ def train(
         from trainer import produce
         from trainer.plots import plot_losses
         from trainer.recipe import Recipe
-    except ImportError as exc:
+    except ModuleNotFoundError as exc:
         raise TrainerError(f"training needs {exc.name}: install tocsin with the extra `train`") from exc
     recipe = _read_recipe(recipe_file) if recipe_file is not None else Recipe()
     sources = dict(recipe.sources)

@@ -247,6 +247,27 @@ def read_rows(path: Path, taxonomies: Mapping[str, Sequence[str]] = TAXONOMIES) 
     return examples
 
 
+def once(examples: Iterable[Example]) -> list[Example]:
+    """Each text and label once, in the order given; texts that contradict themselves are left out.
+
+    Copies of a text may bring different kinds of labels. Where they disagree about one, nobody knows which is
+    right, and all of them go.
+    """
+    rows: dict[tuple[str, tuple[object, ...]], Example] = {}
+    labels: dict[tuple[str, str], object] = {}
+    torn: set[str] = set()
+    for example in examples:
+        text = normalised(example.text)
+        rows.setdefault((text, (example.topics, example.sentiment, example.entities)), example)
+        said: dict[str, object] = dict(example.topics)
+        said |= {} if example.sentiment is None else {"sentiment": example.sentiment}
+        said |= {f"{entity.start}-{entity.end}": entity.sentiment for entity in example.entities}
+        for question, label in said.items():
+            if labels.setdefault((text, question), label) != label:
+                torn.add(text)
+    return [example for (text, _), example in rows.items() if text not in torn]
+
+
 def sample(examples: Iterable[Example], count: int, seed: int) -> list[Example]:
     """``count`` rows drawn without replacement (all of them where there are fewer), the same for a seed."""
     rows = list(examples)

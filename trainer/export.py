@@ -208,9 +208,20 @@ def write_parts(
 def add_grids(parts: Path, grids: Mapping[str, Grid]) -> None:
     """Give the parts of a release what its int8 graph is made with."""
     save_file(tensors_of(grids), parts / GRIDS)
+    _retell(parts, GRIDS)
+
+
+def revise(parts: Path, card: str, metrics: dict[str, Any]) -> None:
+    """Put another card and other figures into the parts of a release: those that could only be taken of them."""
+    (parts / "README.md").write_text(card, encoding="utf-8")
+    _retell(parts, "README.md", metrics=metrics)
+
+
+def _retell(parts: Path, name: str, **changes: Any) -> None:
+    """Write the recipe of the parts anew: file ``name`` as it now is, and ``changes``."""
     told = read_parts(parts)
-    entry = FileEntry(sha256_of(parts / GRIDS), (parts / GRIDS).stat().st_size)
-    told = msgspec.structs.replace(told, files={**told.files, GRIDS: entry})
+    entry = FileEntry(sha256_of(parts / name), (parts / name).stat().st_size)
+    told = msgspec.structs.replace(told, files={**told.files, name: entry}, **changes)
     (parts / RECIPE).write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
 
 

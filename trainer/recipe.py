@@ -12,7 +12,7 @@ from typing import Any
 
 from models.labels import TAXONOMIES
 from trainer import cases
-from trainer.data import Example, normalised, parts, read_rows, read_set, sample
+from trainer.data import Example, normalised, once, parts, read_rows, read_set, sample
 from trainer.network import Adapter
 
 SOURCES: dict[str, int] = {
@@ -97,7 +97,7 @@ def gather(root: Path, recipe: Recipe, fraction: float = 1.0) -> dict[str, list[
         if name in cases.KINDS:
             gathered["train"] += cases.write(name, int(SUPPLY * most * fraction), recipe.seed)
             continue
-        split = parts(read_rows(Path(name)) if Path(name).is_file() else read_set(root, name))
+        split = parts(once(read_rows(Path(name))) if Path(name).is_file() else read_set(root, name))
         gathered["train"] += sample(split["train"], int(len(split["train"]) * fraction), recipe.seed)
         gathered["validation"] += sample(split["validation"], 1_000, recipe.seed)
         gathered["test"] += sample(split["test"], 1_000, recipe.seed)

@@ -1,13 +1,13 @@
 """Eight bits against thirty-two: what int8 gains in speed and costs in accuracy, on the same texts.
 
-    python tests/bench/precision.py DATA [--rows 100] [--runs 5] [--registry DIR]
+    python tests/bench/precision.py [DATA] [--rows 100] [--runs 5] [--registry DIR]
 
-DATA is the directory of the public labelled sets; rows are of their test side, calibration texts of their
-validation side. Compared, on one thread and over the same batches: fp32; this project's static int8; ONNX
-Runtime's dynamic int8; OpenVINO in fp32 and with a graph quantised in QDQ form, where `openvino` is installed.
-Runs alternate. JSON on stdout: documents per second (median, and each run's share of fp32), accuracy by
-question with the loss against fp32, share of texts called alike, and whether a document's numbers stay the
-same beside other neighbours.
+DATA is the directory of the public labelled sets (default: ../shared/data); rows are of their test side,
+calibration texts of their validation side. Compared, on one thread and over the same batches: fp32; this
+project's static int8; ONNX Runtime's dynamic int8; OpenVINO in fp32 and with a graph quantised in QDQ form,
+where `openvino` is installed. Runs alternate. JSON on stdout: documents per second (median, and each run's share
+of fp32), accuracy by question with the loss against fp32, share of texts called alike, and whether a document's
+numbers stay the same beside other neighbours.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def steady(scorer: Scorer, texts: list[str]) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("--rows", type=int, default=100, help="of each set")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--registry", default="var/registry")

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from models.assembly import ensure_shipped
+from models.device import Precision
 from models.labels import FINANCE
+from models.processor import multiplies_bytes
 from models.registry import Registry
 from models.scorer import Scorer
 from tests.models.texts import documents
@@ -86,8 +88,10 @@ def test_in_one_sentence_it_leans_the_right_way_for_each_entity(scorer: Scorer) 
     assert initech[0] - initech[2] > globex[0] - globex[2] + 0.2
 
 
-def test_a_documents_numbers_do_not_depend_on_its_neighbours(scorer: Scorer) -> None:
-    """Bit for bit, on the real graph: neighbours, place in the batch, batch size and entities beside it vary."""
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_documents_numbers_do_not_depend_on_its_neighbours(shipped: Path, precision: Precision) -> None:
+    """Bit for bit, on the real graphs: neighbours, place in the batch, batch size and entities beside it vary."""
+    scorer = Scorer.load(shipped, provider="cpu", precision=precision)
     texts, spans = documents(90, seed=8)
     whole = scorer.score(texts, spans)
     draw = np.random.default_rng(9)
@@ -101,4 +105,21 @@ def test_a_documents_numbers_do_not_depend_on_its_neighbours(scorer: Scorer) -> 
             assert np.array_equal(whole.embedding[part], again.embedding)
             for at, row in enumerate(part):
                 assert np.array_equal(whole.entities[row], again.entities[at])
-    scorer.batch_tokens = 4096
+
+
+@pytest.mark.parametrize(("precision", "most", "alike"), [("fp16", 0.02, 1.0), ("int8", 0.3, 0.95)])
+def test_fewer_bits_say_nearly_the_same(
+    shipped: Path, scorer: Scorer, precision: Precision, most: float, alike: float
+) -> None:
+    """fp16 as a CPU computes it: weights rounded, and sums wherever it has no kernel for them in full."""
+    if precision == "int8" and not multiplies_bytes():
+        pytest.skip("this processor does not multiply bytes: int8 is not what auto takes here")
+    texts, spans = documents(120, seed=10)
+    full, short = (
+        one.score(texts, spans) for one in (scorer, Scorer.load(shipped, provider="cpu", precision=precision))
+    )
+    pairs = [(full.sentiment, short.sentiment), (np.concatenate(full.entities), np.concatenate(short.entities))]
+    pairs += [(table, short.topics[name]) for name, table in full.topics.items()]
+    for one, two in pairs:
+        assert np.abs(one - two).max() <= most
+        assert (one.argmax(1) == two.argmax(1)).mean() >= alike

@@ -9,8 +9,9 @@ import pytest
 
 from models.labels import ASPECTS, FINANCE, SENTIMENTS
 from tests.trainer.sets import write_rows, write_sets
-from trainer.data import Example, aspect_of, normalised, part_of, parts, read_rows, read_set, sample
+from trainer.data import EntityLabel, Example, aspect_of, normalised, once, part_of, parts, read_rows, read_set, sample
 from trainer.errors import DataError
+from trainer.recipe import Recipe, gather
 
 
 def test_copies_of_a_text_fall_on_one_side_of_the_split() -> None:
@@ -113,3 +114,31 @@ def test_a_review_without_an_annotated_opinion_has_no_sentiment(tmp_path: Path) 
 )
 def test_an_aspect_is_sorted_by_its_words(name: str, label: str | None) -> None:
     assert aspect_of(name) == label
+
+
+def test_copies_are_kept_once_and_contradictions_not_at_all() -> None:
+    good, bad = Example("Good phone!", "x", sentiment=2), Example("good phone", "x", sentiment=0)
+    topic = Example("GOOD PHONE https://a.b", "x", topics=(("finance", 3),))
+    named = Example("good phone", "x", entities=(EntityLabel(5, 10, 2),))
+    other = Example("bad phone", "x", sentiment=0)
+    assert once([good, good, other, topic, named]) == [good, other, topic, named]
+    assert once([good, other, bad, topic]) == [other]
+    assert once([topic, Example("good phone", "x", topics=(("finance", 4),))]) == []
+
+
+def test_what_is_held_back_is_trained_on_through_no_other_set(tmp_path: Path) -> None:
+    """The same texts in a public set, in a second one with other letters and links, and in a file of one's own."""
+    texts = [f"Acme {number} shares rise on results" for number in range(400)]
+    write_rows(tmp_path / "sentfin" / "train.jsonl.gz", [{"text": text, "sentiment": "positive"} for text in texts])
+    shouted = [{"text": f"{text.upper()}!! https://t.co/x", "topic": "Earnings"} for text in texts]
+    write_rows(tmp_path / "twitter_fin_news_topic" / "train.jsonl.gz", shouted)
+    own = tmp_path / "own.jsonl"
+    own.write_text("\n".join(json.dumps({"text": f"  {text}", "stars": 5}) for text in texts * 2))
+    sources = {"sentfin": 10_000, "twitter_fin_news_topic": 10_000, "cases_rivals": 20, str(own): 10_000}
+    rows = gather(tmp_path, Recipe(sources=sources))
+    sides = {part: {normalised(row.text) for row in some} for part, some in rows.items()}
+    assert all(sides.values())
+    assert not sides["train"] & (sides["validation"] | sides["test"])
+    assert not sides["validation"] & sides["test"]
+    assert {row.source for row in rows["train"]} == {"sentfin", "twitter_fin_news_topic", "own", "cases_rivals"}
+    assert len([row for row in rows["train"] if row.source == "own"]) == len(sides["train"]) - 60
