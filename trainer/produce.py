@@ -91,17 +91,21 @@ def ship(
     network, _, _ = dense_network(checkpoint, base)
     tokenizer = open_tokenizer(checkpoint / "tokenizer.json")
     rows = gather(data, recipe)
-    held = answer(network, encode(rows["validation"], tokenizer, recipe.max_tokens))
+
+    def asked(examples: list[Example]) -> list[Answer]:
+        return answer(network, encode(examples, tokenizer, recipe.max_tokens))
+
+    held = asked(rows["validation"])
     temperatures = fit_temperatures(questions(held), network.topics)
-
-    def judged(examples: list[Example]) -> dict[str, Any]:
-        return judge(questions(answer(network, encode(examples, tokenizer, recipe.max_tokens))), temperatures)
-
-    copied = near_copies([row.text for row in rows["test"]], (row.text for row in rows["train"]))
-    fresh = [row for row, copy in zip(rows["test"], copied, strict=True) if not copy]
-    metrics = {"test": judged(rows["test"]), "heads": compare_heads(held), "fresh": judged(fresh)}
-    unseen = [name for name in UNSEEN if (data / name).is_dir()]
-    metrics["unseen"] = judged([row for name in unseen for row in read_set(data, name)]) if unseen else {}
+    tested = asked(rows["test"])
+    copied = near_copies([said.example.text for said in tested], (row.text for row in rows["train"]))
+    fresh = [said for said, copy in zip(tested, copied, strict=True) if not copy]
+    strangers = asked([row for name in UNSEEN if (data / name).is_dir() for row in read_set(data, name)])
+    metrics: dict[str, Any] = {
+        name: judge(questions(said), temperatures)
+        for name, said in (("test", tested), ("fresh", fresh), ("unseen", strangers))
+    }
+    metrics["heads"] = compare_heads(held)
     origin = {"name": REPOSITORY, "revision": REVISION}
     told = {"sentiment": temperatures.sentiment, "entities": temperatures.entities, "topics": temperatures.topics}
 
