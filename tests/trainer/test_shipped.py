@@ -19,7 +19,7 @@ DATA = Path(os.environ.get("TOCSIN_TEST_DATA") or Path(__file__).parents[3] / "s
 def test_the_card_tells_the_truth(tmp_path: Path) -> None:
     release = ensure_shipped(tmp_path)
     claimed = Registry(tmp_path).manifest("champion").metrics["test"]
-    report = evaluate.run(release, DATA, sets=("sentfin", "twitter_fin_news_sentiment"), part="test")
+    report = evaluate.run(release, DATA, sets=("sentfin", "twitter_fin_news_sentiment"), part="test", precision="fp32")
     for key, judged in report["questions"].items():
         assert judged["n"] == claimed[key]["n"]
         assert judged["accuracy"] == pytest.approx(claimed[key]["accuracy"], abs=0.003), key
