@@ -151,8 +151,8 @@ def offer_int8(parts: Path, base: Path, texts: list[str], tested: list[Example])
         rounded.mkdir()
         assemble(trial, base, rounded)
         plainly, roughly = (
-            questions(answers(Scorer.load(release, precision=precision), tested))
-            for release, precision in ((plain, "fp32"), (rounded, "int8"))
+            questions(answers(scorer, tested))
+            for scorer in (Scorer.load(plain, precision="fp32"), Scorer.load(rounded, precision="int8"))
         )
     right = {key: (_right(plainly[key]), _right(roughly[key]), len(plainly[key].labels)) for key in plainly}
     if all(before - after <= max(1, LARGEST_LOSS * count) for before, after, count in right.values()):
