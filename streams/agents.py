@@ -32,6 +32,7 @@ from streams.errors import DeliveryError, SnapshotError, TopicsError
 from streams.metrics import Metrics
 from streams.page.sentiments import Heard
 from streams.records import Alert, AlertState, Observations, encode
+from streams.scoring.listening import Listening
 from streams.scoring.slab import SlabScorer, Work
 from streams.settings import Settings
 from streams.watch.observations import tick
@@ -91,7 +92,7 @@ class Scoring:
     """The score role: its agent, its ticks, and what it tells the transport.
 
     ``journal_taken`` is called for each partition that is assigned here, before its first slab; ``hear`` is told
-    what was heard in each slab that is done.
+    what was heard in each slab that is done, and ``listening`` hears the documents that were scored in it.
     """
 
     def __init__(
@@ -106,12 +107,14 @@ class Scoring:
         journal_taken: Callable[[Place], None],
         failed: Failed,
         hear: Callable[[Heard], None] | None = None,
+        listening: Listening | None = None,
     ) -> None:
         self._hear = hear
         self._settings = settings
         self._outputs = outputs
         self._metrics = metrics
         self._progress = progress
+        self._listening = listening
         self._journal_taken = journal_taken
         self._observations = settings.topics.observations
         self._homes = counts[self._observations]
@@ -145,6 +148,9 @@ class Scoring:
             metrics.dead_letters.labels(topic, stage).inc(count)
         metrics.slab_seconds.observe(time.monotonic() - slab.arrived)
         now_ms = time.time() * 1000
+        if self._listening is not None:
+            for part in work.slices:
+                self._listening.offer(part)
         for record in slab.records:
             if record.timestamp is not None:
                 metrics.end_to_end_seconds.observe(max(0.0, (now_ms - record.timestamp) / 1000))

@@ -54,6 +54,13 @@ class Metrics:
     release_moves: Counter
     compared: Counter
     differing: Counter
+    drift_statistic: Gauge
+    drift_threshold: Gauge
+    drift_alarms: Counter
+    drift_documents: Counter
+    drift_skipped: Counter
+    drift_samples: Counter
+    expected_accuracy: Gauge
 
     @classmethod
     def bind(cls, registry: CollectorRegistry, core_hour: float = 0.0) -> Metrics:
@@ -105,6 +112,18 @@ class Metrics:
             compared=counter("compared_documents", "Also read by the release beside (previous, candidate).", "role"),
             differing=counter(
                 "compared_differing", "Of those, where the other release names another winner.", "role", "head"
+            ),
+            drift_statistic=gauge("drift_statistic", "Of a drift detector, in its own units.", "stream", "detector"),
+            drift_threshold=gauge("drift_threshold", "Above which it alarms.", "stream", "detector"),
+            drift_alarms=counter("drift_alarms", "Alarms of a drift detector.", "stream", "detector"),
+            drift_documents=counter("drift_documents", "Documents heard by the drift detectors.", "stream"),
+            drift_skipped=counter("drift_skipped", "Documents that the drift detectors had no time for.", "stream"),
+            drift_samples=counter("drift_samples", "Documents sent to be labelled.", "stream", "slice"),
+            expected_accuracy=gauge(
+                "expected_accuracy",
+                "Mean calibrated confidence of late: what a head should be right by.",
+                "stream",
+                "head",
             ),
         )
 

@@ -337,41 +337,6 @@ class AlertFeedback(Struct, frozen=True, tag_field="kind", tag="alert"):
         return f"{self.alert_id}:{'acknowledge' if self.verdict == 'acknowledge' else 'verdict'}".encode()
 
 
-class Shift(Struct, frozen=True):
-    """A class whose share of the documents has changed: what it ``usual``ly was and what it is ``now``."""
-
-    name: str
-    usual: float
-    now: float
-
-
-class DriftSignal(Struct, frozen=True):
-    """Topic ``<prefix>.drift.v1``, keyed by ``<release>:<stream>:<detector>``: a detector of a worker alarmed.
-
-    ``calls`` for what should follow: a person's ``look`` at a feed that seems broken, ``collect``ing samples, or
-    ``train``ing. ``documents`` had been heard of the stream under the release by that worker, ``window`` of them are
-    what alarmed; ``own`` says that they were compared with the stream's own past and not with the release's
-    reference. ``event_ms`` is the highest event time among them. ``shifts`` are the classes that moved most.
-    """
-
-    release: str
-    stream: str
-    detector: str
-    calls: Literal["look", "collect", "train"]
-    documents: int
-    window: int
-    statistic: float
-    threshold: float
-    own: bool
-    event_ms: int
-    shifts: tuple[Shift, ...] = ()
-    v: int = 1
-
-    @property
-    def key(self) -> bytes:
-        return f"{self.release}:{self.stream}:{self.detector}".encode()
-
-
 class ReleaseHint(Struct, frozen=True):
     """Topic ``<prefix>.releases.v1``, keyed by the alias: it names another release now. Only a hint to look."""
 

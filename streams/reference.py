@@ -19,7 +19,8 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.records import Alert, AlertFeedback, DriftSignal, Observations, ReleaseHint, ScoredDocument
+from streams.lessons import DriftSample, DriftSignal
+from streams.records import Alert, AlertFeedback, Observations, ReleaseHint, ScoredDocument
 from streams.settings import Settings
 
 MESSAGES = {
@@ -28,6 +29,7 @@ MESSAGES = {
     "alerts.v1": Alert,
     "feedback.v1": AlertFeedback,
     "drift.v1": DriftSignal,
+    "drift-samples.v1": DriftSample,
     "releases.v1": ReleaseHint,
 }
 """Strict messages by the part of their topic's name after the prefix."""

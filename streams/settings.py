@@ -179,6 +179,9 @@ class DriftSettings(Section):
     run_length: float = Field(
         10_000, ge=1_000, description="documents of a stream between two false alarms of all detectors together"
     )
+    sample_share: float = Field(
+        0.02, ge=0, le=0.5, description="part of the documents that is sent to be labelled; a fifth of it drawn blindly"
+    )
 
 
 class WebSettings(Section):

@@ -41,6 +41,7 @@ from streams.page.access import Access
 from streams.page.gauges import SeriesGauges
 from streams.page.site import Site
 from streams.scoring.hints import hear_hints
+from streams.scoring.listening import Listening
 from streams.scoring.rollout import Follower, Rollout
 from streams.scoring.serving import Live, Serving
 from streams.scoring.slab import THREADS, SlabScorer
@@ -115,6 +116,7 @@ class _Worker:
         self.apps: list[TocsinApp] = []
         self.page = LivePage(settings, counts, self.outputs, self.metrics, self.health) if settings.web.page else None
         self.follower: Follower | None = None
+        self.listening: Listening | None = None
         self._receivers: tuple[Any, ...] = ()
         self.score = self._score_role() if "score" in roles else None
         self.watch = self._watch_role(prime) if "watch" in roles else None
@@ -160,6 +162,7 @@ class _Worker:
         intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist))
         journal = Journal(settings.state_dir, settings.topics.group("score"))
         progress = self._progress("score", COMMIT_SECONDS)
+        self.listening = Listening(settings, self.outputs, self._executor("drift"), self.metrics, self.counts)
         role = Scoring(
             settings,
             SlabScorer(settings, intake, live, journal, self.metrics, self.counts, shown=self.page is not None),
@@ -171,6 +174,7 @@ class _Worker:
             journal.taken,
             self.fail,
             self.page.hear if self.page is not None else None,
+            self.listening,
         )
         topics = settings.topics.inputs
         app = create_app(settings, "score", role, topics, slabs_ahead=settings.scoring.slabs_ahead)
@@ -312,6 +316,8 @@ class _Support(mode.Service):  # type: ignore[misc]
         self.add_future(self._beat())
         if worker.score is not None:
             self.add_future(worker.score.tell_the_time())
+        if worker.listening is not None:
+            self.add_future(worker.listening.listen())
         if worker.follower is not None:
             worker.follower.start()
             self.add_future(hear_hints(worker.settings, worker.follower.hint))

@@ -17,6 +17,7 @@ PURE = (
     "streams/watch",
     "streams/drift",
     "streams/records.py",
+    "streams/lessons.py",
     "streams/topics.py",
     "streams/scored.py",
 )
@@ -64,7 +65,7 @@ def test_models_know_nothing_of_streams_trainer_or_torch(path: Path) -> None:
 @pytest.mark.parametrize("path", modules("trainer"), ids=name_of)
 def test_of_streams_the_trainer_knows_only_records_and_topics(path: Path) -> None:
     of_streams = {name for name in imported(path) if name.split(".")[0] == "streams"}
-    assert of_streams <= {"streams.records", "streams.topics"}
+    assert of_streams <= {"streams.records", "streams.lessons", "streams.topics"}
     assert not roots(path) & {"faust", "mode", "tests", "tocsin"}
 
 

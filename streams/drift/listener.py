@@ -18,7 +18,7 @@ from streams.drift.feed import CHECKS, Delivered, Feed
 from streams.drift.labels import ErrorRate
 from streams.drift.senses import DETECTORS, SHARES, Floats, Senses
 from streams.drift.tails import Tail
-from streams.drift.windows import BLOCK, STEP, Baseline, Look, Windows, calibrate
+from streams.drift.windows import BLOCK, RAREST, STEP, Baseline, Look, Windows, calibrate
 
 RUN_LENGTH = 10_000.0
 """Documents between two false alarms of all detectors together."""
@@ -128,6 +128,14 @@ class Listener:
                     steps.append(Step(self.heard, name, self.windows[name].hear(sums.copy())))
                     sums[:] = 0.0
         return steps
+
+    def surprise(self, embedding: Floats) -> NDArray[np.float64]:
+        """How unusual each document's kind of text is in this stream [n], in nats; 0 where no kinds are known."""
+        windows = self.windows.get("domain")
+        if windows is None or windows.baseline is None:
+            return np.zeros(len(embedding))
+        usual = np.maximum(windows.baseline.mean, RAREST)
+        return np.asarray(-np.log(self.senses.domains_of(embedding) @ usual))
 
     def units(self, detector: str) -> NDArray[np.float32]:
         """By what the features of a detector are multiplied to be shares again."""

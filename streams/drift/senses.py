@@ -94,6 +94,10 @@ class Senses:
         """Features [n, R] by detector of n documents: their embeddings [n, H] and probabilities [n, k] by head."""
         return self._heard(self.reference.whitened(embedding), heads)
 
+    def domains_of(self, embedding: Floats) -> Floats:
+        """How likely each document [n, H] is of each domain [n, K]."""
+        return _softmax(_with_one(self.reference.whitened(embedding)) @ self.domains)
+
     def _heard(self, rows: Floats, heads: Mapping[str, Floats]) -> dict[str, Floats]:
         told = [np.asarray(heads[name], np.float32) for name in self.names]
         predictions = np.concatenate(told, axis=1)

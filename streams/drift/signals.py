@@ -10,7 +10,7 @@ import numpy as np
 from streams.drift.feed import CHECKS
 from streams.drift.listener import Listener, Step
 from streams.drift.senses import SHARES
-from streams.records import DriftSignal, Shift
+from streams.lessons import DriftSignal, Shift
 
 MOST_SHIFTS = 5
 CALLS: dict[str, Literal["look", "collect", "train"]] = {

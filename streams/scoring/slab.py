@@ -27,6 +27,7 @@ from streams.records import Document, Observations, Origin, Rejection, ScoredDoc
 from streams.scored import scored_documents, spans_of
 from streams.scoring.bisect import HARMLESS, score_or_reject
 from streams.scoring.dead_letters import dead_letter
+from streams.scoring.listening import Slice
 from streams.scoring.serving import Live, Serving, drawn
 from streams.settings import Settings
 from streams.topics import LARGEST_DEAD_LETTER_BYTES, LONGEST_OBSERVATIONS_BYTES
@@ -46,7 +47,8 @@ Verdict = ScoredDocument | Rejection
 class Work:
     """What a slab came to. ``observations`` are complete but for the event time of what went before.
 
-    ``heard`` is what the live page counts of it, where there is one.
+    ``heard`` is what the live page counts of it, where there is one; ``slices`` are for the drift detectors, once
+    everything else is acknowledged.
     """
 
     outputs: list[Output] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Work:
     event_ms: int | None = None
     broker_ms: int | None = None
     heard: Heard | None = None
+    slices: Sequence[Slice] = ()
 
 
 class SlabScorer:
@@ -110,18 +113,20 @@ class SlabScorer:
             self._journal.end(slab)
 
     def _compute(self, slab: Slab, attempt: int, serving: Serving) -> Work:
+        slices: list[Slice] = []
         if attempt > SUSPECT_AFTER:
-            verdicts = self._probe(slab, serving)
+            verdicts = self._probe(slab, serving, slices)
         else:
             with self._desks:
-                verdicts = self._judge(slab, slab.records, serving)
+                verdicts = self._judge(slab, slab.records, serving, slices)
         with self._desks:
             work = self._work(slab, verdicts, attempt, serving)
+        work.slices = slices
         self._live.scored(serving, work.scored)
         return work
 
-    def _judge(self, slab: Slab, records: Sequence[Record], serving: Serving) -> list[Verdict]:
-        """A verdict for each record, in order."""
+    def _judge(self, slab: Slab, records: Sequence[Record], serving: Serving, slices: list[Slice]) -> list[Verdict]:
+        """A verdict for each record, in order; what was scored is added to ``slices``."""
         verdicts: dict[int, Verdict] = {}
         documents: list[Document] = []
         stream = self._streams[slab.place.topic]
@@ -134,7 +139,7 @@ class SlabScorer:
                 verdicts[record.offset] = found
         judged = score_or_reject(
             documents,
-            lambda some: self._score(slab, some, serving),
+            lambda some: self._score(slab, some, serving, slices),
             lambda document, error: self._rejected(slab, document, error, serving),
             lambda: self._prove_healthy(serving),
             passing=(Dropped, ReleaseError),
@@ -142,10 +147,12 @@ class SlabScorer:
         verdicts.update((document.origin.offset, verdict) for document, verdict in zip(documents, judged, strict=True))
         return [verdicts[record.offset] for record in records]
 
-    def _score(self, slab: Slab, documents: Sequence[Document], serving: Serving) -> list[Verdict]:
+    def _score(self, slab: Slab, documents: Sequence[Document], serving: Serving, slices: list[Slice]) -> list[Verdict]:
         scores = self._ask(slab, documents, serving.scorer)
         self._compare(slab, documents, scores, serving)
-        return list(scored_documents(documents, scores, serving.reading))
+        verdicts: list[Verdict] = list(scored_documents(documents, scores, serving.reading))
+        slices.append(Slice(self._streams[slab.place.topic], serving.scorer, documents, scores))
+        return verdicts
 
     def _ask(self, slab: Slab, documents: Sequence[Document], scorer: Scorer) -> Scores:
         batches = scorer.prepare([d.heard for d in documents], [spans_of(d) for d in documents])
@@ -207,7 +214,7 @@ class SlabScorer:
         with self._model:
             serving.scorer.score([HARMLESS, HARMLESS])
 
-    def _probe(self, slab: Slab, serving: Serving) -> list[Verdict]:
+    def _probe(self, slab: Slab, serving: Serving, slices: list[Slice]) -> list[Verdict]:
         """Record by record, with nothing else at work, so that another death of the process names its cause."""
         log.warning("a slab was in hand at several deaths of the process: probing its records", slab=repr(slab))
         by_offset = {record.offset: record for record in slab.records}
@@ -216,7 +223,7 @@ class SlabScorer:
         def work(offset: int) -> None:
             if slab.dropped:
                 raise Dropped
-            verdicts[offset] = self._judge(slab, [by_offset[offset]], serving)[0]
+            verdicts[offset] = self._judge(slab, [by_offset[offset]], serving, slices)[0]
 
         def give_up(offset: int, deaths: int) -> None:
             verdicts[offset] = Rejection("score", "ProcessDied", f"the process died {deaths} times scoring this record")

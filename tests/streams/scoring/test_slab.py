@@ -217,9 +217,9 @@ def _die_hard(scorer: SlabScorer, slab: Slab, directory: Path) -> Work:
     left: dict[Path, bytes] = {}
     infer = scorer._score
 
-    def remember(slab: Slab, documents: Any, serving: Serving) -> Any:
+    def remember(*arguments: Any) -> Any:
         left.update({file: file.read_bytes() for file in directory.rglob("*.json")})
-        return infer(slab, documents, serving)
+        return infer(*arguments)
 
     scorer._score = remember  # type: ignore[method-assign]
     try:
@@ -228,6 +228,18 @@ def _die_hard(scorer: SlabScorer, slab: Slab, directory: Path) -> Work:
         for file, content in left.items():
             file.write_bytes(content)
         raise
+
+
+def test_what_was_scored_is_there_to_be_heard_each_document_once(
+    scoring: Callable[..., SlabScorer], release: Scorer
+) -> None:
+    values = [_good(f"fine {n}") for n in range(20)]
+    values[13] = _good("this is poison")
+    work = scoring(Poisonous(release)).compute(_slab(values))
+    heard = [document.id for part in work.slices for document in part.documents]
+    assert heard == [document.id for document in _scored(work)]
+    assert all(len(part.scores.sentiment) == len(part.documents) for part in work.slices)
+    assert {part.stream for part in work.slices} == {"news"}
 
 
 def test_a_slab_that_was_dropped_is_left_alone(scoring: Callable[..., SlabScorer]) -> None:
