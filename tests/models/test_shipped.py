@@ -39,6 +39,15 @@ def test_it_is_the_champion_and_verifies(shipped: Path) -> None:
     assert manifest.data
 
 
+def test_it_remembers_enough_of_home_to_arm_the_drift_detectors(scorer: Scorer) -> None:
+    assert scorer.reference is not None
+    assert len(scorer.reference) >= 3_000
+    assert set(scorer.reference.heads) == {"sentiment", *(f"topic.{name}" for name in scorer.taxonomies)}
+    assert len(scorer.reference.domain_names) >= 8
+    share, bound = scorer.reference.error("sentiment")
+    assert 0.05 < share < bound < 0.35
+
+
 def test_it_is_assembled_without_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from models.assembly import ensure_shipped; from models.scorer import Scorer; "
