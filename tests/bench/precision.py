@@ -5,9 +5,9 @@
 DATA is the directory of the public labelled sets (default: ../shared/data); rows are of their test side,
 calibration texts of their validation side. Compared, on one thread and over the same batches: fp32; this
 project's static int8; ONNX Runtime's dynamic int8; OpenVINO in fp32 and with a graph quantised in QDQ form,
-where `openvino` is installed. Runs alternate. JSON on stdout: documents per second (median, and each run's share
-of fp32), accuracy by question with the loss against fp32, share of texts called alike, and whether a document's
-numbers stay the same beside other neighbours.
+where `openvino` is installed. Runs alternate. JSON on stdout: documents per second of processor time (median, and
+each run's share of fp32), accuracy by question with the loss against fp32, share of texts called alike, and
+whether a document's numbers stay the same beside other neighbours.
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ def main() -> None:
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(given.runs + 1):
             for name, infer in ways.items():
-                begun = time.perf_counter()
+                begun = time.process_time()
                 for batch in batches:
                     infer(batch)
                 if turn:  # the first is for warming up
-                    seconds[name].append(time.perf_counter() - begun)
+                    seconds[name].append(time.process_time() - begun)
         whole: dict[str, Any] = {}
         plain: dict[str, float] = {}
         for name, infer in ways.items():
