@@ -94,6 +94,61 @@ def release_rollback(config: Config = None, why: Why = "by hand", hint: Hint = F
     _moved(config, shelf(config).rollback(reason=why), hint)
 
 
+@release_app.command("judge")
+def release_judge(
+    candidate: ReleaseName,
+    anchors: Annotated[Path, typer.Option(help="Labelled rows, or a directory of labelled sets: never trained on.")],
+    recent: Annotated[Path | None, typer.Option(help="Labelled rows of late: never trained on.")] = None,
+    unlabelled: Annotated[Path | None, typer.Option(help="Rows of late with a text, to count what changes.")] = None,
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="[STREAM=]FILE", help="JSONL: tell which alerts would be others.")
+    ] = None,
+    against: Annotated[str, typer.Option(help="The release it is held against.")] = "champion",
+    drifted: Annotated[bool, typer.Option("--drifted", help="Ask for a gain on the recent rows.")] = False,
+    promote: Annotated[bool, typer.Option("--promote", help="Make it the champion where it passes.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Judge CANDIDATE by every check of the gate and keep the verdict; exit 1, naming the checks, where it fails."""
+    from trainer.command import judge as run
+
+    registry, loaded = shelf(config), settings(config)
+    reports = [_alerts_changed(loaded, history, against, candidate)] if history else []
+    verdict = run(
+        candidate, against, registry, anchors, recent=recent, unlabelled=unlabelled, drifted=drifted, reports=reports
+    )
+    if as_json:
+        typer.echo(json.dumps(verdict.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        for check in verdict.checks:
+            typer.echo(f"{'held' if check.held else 'FAILED'}\t{check.name}\t{check.why or json.dumps(check.figures)}")
+        typer.echo(f"{verdict.candidate}: {verdict.summary()}")
+    if not verdict.passed:
+        raise typer.Exit(1)
+    if promote:
+        _moved(config, registry.promote(candidate, reason=verdict.summary()), hint=False)
+
+
+def _alerts_changed(loaded: Any, history: list[str], champion: str, candidate: str) -> Any:
+    """The report on alerts that the history would have raised with either release."""
+    import tempfile
+
+    import msgspec
+
+    from streams.offline.backtest import run
+    from streams.records import Alert
+    from trainer.gate.alerts import regression
+
+    told: list[list[Alert]] = []
+    with tempfile.TemporaryDirectory() as place:
+        for release in (champion, candidate):
+            output = Path(place) / "alerts.jsonl"
+            scoring = loaded.scoring.model_copy(update={"release": release})
+            run(loaded.model_copy(update={"scoring": scoring}), history, output)
+            told.append([msgspec.json.decode(line, type=Alert) for line in output.read_bytes().splitlines()])
+    return regression(*told)
+
+
 @release_app.command("nominate")
 def release_nominate(release: ReleaseName, config: Config = None, why: Why = "by hand", hint: Hint = False) -> None:
     """Make RELEASE the candidate: workers let it read a part of the stream and count where it differs; nothing of

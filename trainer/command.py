@@ -1,17 +1,25 @@
-"""What the verbs `train` and `eval` do with their options."""
+"""What the verbs `train` and `release judge` do with their options."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataError, TrainerError
+from trainer.tables import read_table
 
 if TYPE_CHECKING:
+    from models.registry import Registry
+    from trainer.gate.checks import Check
+    from trainer.gate.judge import Verdict
     from trainer.recipe import Recipe
+
+MOST_UNLABELLED = 2_000
+"""Texts of which it is counted how many change their sentiment."""
 
 
 def train(
@@ -60,6 +68,47 @@ def train(
     release = produce.run(data, work, registry, version=version, recipe=recipe, fraction=fraction)
     plot_losses(work / "checkpoint" / "log.jsonl", work / "losses.png")
     return release
+
+
+def judge(
+    candidate: str,
+    against: str,
+    registry: Registry,
+    anchors: Path,
+    *,
+    recent: Path | None = None,
+    unlabelled: Path | None = None,
+    drifted: bool = False,
+    reports: Sequence[Check] = (),
+    base: Path | None = None,
+) -> Verdict:
+    """Judge one release of ``registry`` against another and keep the verdict there.
+
+    ``anchors`` and ``recent`` are files of labelled rows, or ``anchors`` a directory of the public sets (their test
+    parts); of ``unlabelled``, rows with a ``text``, at most :data:`MOST_UNLABELLED` are read.
+
+    Raises:
+        TrainerError: rows cannot be used, or torch is missing.
+        ModelError: a release is unknown, or the champion cannot be loaded.
+    """
+    from models.base import find_base
+    from trainer.evaluate import read_examples
+    from trainer.gate.judge import Sets, keep
+    from trainer.gate.judge import judge as ask
+
+    if find_spec("torch") is None:
+        raise TrainerError("the gate needs torch: install tocsin with the extra `train`")
+    champion = registry.resolve(against)
+    taxonomies = registry.manifest(against).labels.topics
+    texts = [row["text"] for row in read_table(unlabelled) if row.get("text")] if unlabelled is not None else []
+    sets = Sets(
+        read_examples(anchors, taxonomies),
+        read_examples(recent, taxonomies) if recent is not None else (),
+        texts[:MOST_UNLABELLED],
+    )
+    base = base or find_base()
+    verdict = ask(registry.resolve(candidate), champion, sets, base=base, drifted=drifted, reports=reports)
+    return keep(verdict, registry.root)
 
 
 def _read_recipe(path: Path) -> Recipe:

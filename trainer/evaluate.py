@@ -31,7 +31,7 @@ def run(
         ReleaseError: the release may not be used.
     """
     scorer = Scorer.load(release, precision=precision)  # type: ignore[arg-type]
-    examples = _examples(data, sets, part, scorer.taxonomies)
+    examples = read_examples(data, scorer.taxonomies, sets, part)
     report: dict[str, Any] = {"release": scorer.release, "precision": scorer.precision, "provider": scorer.provider}
     report["questions"] = {}
     for key, question in questions(answers(scorer, examples), scorer.taxonomies).items():
@@ -56,9 +56,14 @@ def answers(scorer: Scorer, examples: Sequence[Example]) -> Iterable[Answer]:
             )
 
 
-def _examples(
-    data: Path, sets: Sequence[str], part: Part | None, taxonomies: Mapping[str, Sequence[str]]
+def read_examples(
+    data: Path, taxonomies: Mapping[str, Sequence[str]], sets: Sequence[str] = (), part: Part | None = None
 ) -> list[Example]:
+    """Labelled rows to judge on; see :func:`run`.
+
+    Raises:
+        DataError: nothing labelled is there.
+    """
     if data.is_file():
         examples = read_rows(data, taxonomies)
         return parts(examples)[part] if part is not None else examples

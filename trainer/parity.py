@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.device import Precision
 from models.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def _first_words(texts: list[str]) -> list[list[tuple[int, int] | None]]:
     return [[match.span()] if match else [None] for match in found]
 
 
-def serve(release: Path, texts: list[str]) -> Answers:
-    """What the release says through its scorer, in full precision and without calibration."""
-    scorer = Scorer.load(release, provider="cpu", precision="fp32")
+def serve(release: Path, texts: list[str], precision: Precision = "fp32") -> Answers:
+    """What the release says through its scorer without calibration, by default in full precision."""
+    scorer = Scorer.load(release, provider="cpu", precision=precision)
     batches = scorer.prepare(texts, _first_words(texts))
     answers: Answers = {}
     for batch in batches:

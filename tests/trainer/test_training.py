@@ -22,8 +22,8 @@ from models.registry import Registry
 from models.release import read_manifest
 from models.scorer import Scorer
 from models.text import open_tokenizer, write_rules
-from tests.trainer.sets import write_base, write_sets
-from trainer import evaluate, finetune, produce
+from tests.trainer.conftest import RECIPE, SOURCES
+from trainer import evaluate, finetune
 from trainer.batches import MISSING, collate, encode, grouped
 from trainer.data import EntityLabel, Example
 from trainer.errors import DataError, ExportError, ParityError
@@ -31,31 +31,7 @@ from trainer.export import check_parity, dense_network, empty
 from trainer.losses import loss_of
 from trainer.network import Adapter, Network, build, load_lora, lora_matrices
 from trainer.passes import TrainingPass, dropped
-from trainer.recipe import Recipe, gather
-
-SOURCES = {"twitter_fin_news_topic": 1_000, "twitter_fin_news_sentiment": 1_000, "sentfin": 1_000}
-RECIPE = Recipe(
-    epochs=6, batch=16, rate=4e-3, head_rate=1e-2, max_tokens=32, warmup=5, patience=6,
-    adapter=Adapter(rank=4, alpha=8, frozen_layers=1), sources=SOURCES,
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_base(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sets(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def work(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whole run: checkpoint, parts, and a registry with the release."""
-    place = tmp_path_factory.mktemp("work")
-    produce.run(data, place, place / "registry", version="t-1", recipe=RECIPE, base=base)
-    return place
+from trainer.recipe import gather
 
 
 def network_of(base: Path, adapter: Adapter | None = RECIPE.adapter, seed: int = 1) -> Network:
