@@ -30,7 +30,7 @@ from streams.delivery.snapshots import DirectorySnapshots, SnapshotStore, TopicS
 from streams.delivery.sparing import spare_the_log
 from streams.delivery.watchdog import COMMIT_SECONDS, Progress, Watchdog, deadline
 from streams.errors import EXIT_RESTART, EXIT_USAGE, SettingsError, TocsinError, TopicsError
-from streams.heap import share_heaps
+from streams.heap import keep_flat
 from streams.intake import Intake, WatchList
 from streams.metrics import Metrics
 from streams.offline.scoring import open_scorer
@@ -72,7 +72,7 @@ def run(
     if embedded:
         settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"embedded": True})})
     spare_the_log()
-    share_heaps()
+    keep_flat()
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes it over
