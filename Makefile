@@ -27,6 +27,9 @@ $(VENV)/.all: $(UV) pyproject.toml constraints.txt
 	$(BASE)
 	@touch $@ $(VENV)/.serve
 
+BENCHES := $(patsubst tests/bench/%.py,%,$(wildcard tests/bench/[a-z]*.py))
+WANT_DATA := drift folding learning
+
 .PHONY: help demo test check format kafka campaign bench lock clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,7 +75,11 @@ campaign: $(VENV)/.all ## The long fault campaign: 100 worker and 30 broker kill
 	$(BIN)/python -m tests.broker.campaign $(ARGS)
 
 bench: $(VENV)/.all ## Measure; every target is a ratio from one run
-	@for file in tests/bench/[a-z]*.py; do $(BIN)/tocsin bench $$(basename $$file .py); done
+	@failed=; for name in $(filter-out $(WANT_DATA),$(BENCHES)); do \
+		echo "== tocsin bench $$name" >&2; $(BIN)/tocsin bench $$name || failed="$$failed $$name"; \
+	done; \
+	echo "not run, for they want data of yours (tocsin bench NAME --help): $(WANT_DATA)" >&2; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 lock: $(VENV)/.all ## Write constraints.txt anew from today's versions
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --upgrade --no-header --no-annotate \
