@@ -114,7 +114,9 @@ class Stories:
 
     def _newest(self, kept: NDArray[np.intp]) -> NDArray[np.intp]:
         """``kept`` without the oldest beyond the bound."""
-        beyond = max(0, len(kept) - self.most)
+        beyond = len(kept) - self.most
+        if beyond <= 0:
+            return kept
         self.forgotten += beyond
         entries = self._columns()
         return kept[np.lexsort((entries["keys"][kept], entries["first_ms"][kept]))[beyond:]]
