@@ -25,8 +25,7 @@ from streams.drift.senses import Senses
 from streams.drift.signals import signal_of
 from streams.errors import DeliveryError
 from streams.metrics import Metrics
-from streams.records import Document, encode
-from streams.scored import Reading, scored_documents
+from streams.records import Document, ScoredDocument, encode
 from streams.settings import Settings
 
 log = logs.get(__name__)
@@ -40,17 +39,18 @@ RELEASES = 2
 
 
 class Slice(NamedTuple):
-    """Documents of one stream, scored together by one release."""
+    """Documents of one stream, scored together by one release, and the records that came of it."""
 
     stream: str
     scorer: Scorer
     documents: Sequence[Document]
     scores: Scores
+    scored: Sequence[ScoredDocument]
 
 
 @dataclass
 class _Ear:
-    """What listens under one release: its home, and a listener and the time reached by stream."""
+    """What listens under one release: its home, and a listener and a sampler by stream."""
 
     home: Home
     listeners: dict[str, Listener]
@@ -138,10 +138,9 @@ class Listening:
         if not share:
             return
         sampler = ear.samplers.setdefault(part.stream, Sampler(share))
-        scored = scored_documents(part.documents, part.scores, Reading.of(part.scorer, self._settings.streams))
-        candidates = candidates_of(part.documents, scored, heard, listener.surprise(heard.embedding))
+        candidates = candidates_of(part.documents, part.scored, heard, listener.surprise(heard.embedding))
         for chosen in sampler.choose(candidates, heard.embedding):
-            sample = sample_of(part.documents[chosen.at], scored[chosen.at], chosen)
+            sample = sample_of(part.documents[chosen.at], part.scored[chosen.at], chosen)
             key = sample.id.encode("utf-8", "surrogatepass")
             self._metrics.drift_samples.labels(part.stream, sample.slice).inc()
             yield Output(self._samples, partition_by_key(key, self._sample_partitions), key, encode(sample))

@@ -150,9 +150,9 @@ class SlabScorer:
     def _score(self, slab: Slab, documents: Sequence[Document], serving: Serving, slices: list[Slice]) -> list[Verdict]:
         scores = self._ask(slab, documents, serving.scorer)
         self._compare(slab, documents, scores, serving)
-        verdicts: list[Verdict] = list(scored_documents(documents, scores, serving.reading))
-        slices.append(Slice(self._streams[slab.place.topic], serving.scorer, documents, scores))
-        return verdicts
+        scored = scored_documents(documents, scores, serving.reading)
+        slices.append(Slice(self._streams[slab.place.topic], serving.scorer, documents, scores, scored))
+        return list(scored)
 
     def _ask(self, slab: Slab, documents: Sequence[Document], scorer: Scorer) -> Scores:
         batches = scorer.prepare([d.heard for d in documents], [spans_of(d) for d in documents])

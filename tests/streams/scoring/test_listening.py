@@ -20,6 +20,7 @@ from streams.intake import Intake, WatchList
 from streams.lessons import DriftSample, DriftSignal
 from streams.metrics import Metrics
 from streams.records import Document, Origin
+from streams.scored import Reading, scored_documents
 from streams.scoring.listening import MOST_WAITING, RELEASES, Listening, Slice
 from streams.settings import Settings
 from tests.models.tiny import build_tiny_release, invented_texts, remember
@@ -62,7 +63,9 @@ def slab(scorer: Scorer, texts: list[str], *, stars: float | None = None, start:
         document = INTAKE.read(value, Origin("news", 0, at), 1_700_000_000_000 + at, "news")
         assert isinstance(document, Document)
         documents.append(document)
-    return Slice("news", scorer, documents, scorer.score([document.heard for document in documents]))
+    scores = scorer.score([document.heard for document in documents])
+    scored = scored_documents(documents, scores, Reading.of(scorer, SETTINGS.streams))
+    return Slice("news", scorer, documents, scores, scored)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
