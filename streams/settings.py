@@ -138,6 +138,10 @@ class ScoringSettings(Section):
         0.3, gt=0, le=1, description="a new champion that judges more of them otherwise is rolled back; 1: never"
     )
 
+    def scorer_options(self) -> dict[str, Any]:
+        """The keyword arguments of ``models.scorer.Scorer.load`` that are asked for here."""
+        return self.model_dump(include={"provider", "precision", "threads", "max_tokens", "batch_tokens"})
+
 
 class WatchSettings(Section):
     """Windows and their clock. What rings is in `rules`."""

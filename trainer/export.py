@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +34,7 @@ from models.release import FileEntry, Labels, Temperatures
 from trainer.calibrate import tensors_of
 from trainer.errors import ExportError, ParityError
 from trainer.network import Adapter, Network, build
+from trainer.parity import say, serve_apart
 
 OPSET = 20
 LARGEST_CONSTANT = 4096
@@ -233,8 +233,6 @@ def check_parity(network: Network, parts: Path, base: Path, texts: list[str]) ->
     Raises:
         ParityError: it is above :data:`TOLERANCE`, or the release cannot be assembled or loaded.
     """
-    from trainer.parity import say  # the fresh process runs this module: it must import without this one
-
     with tempfile.TemporaryDirectory() as place:
         release = Path(place) / "release"
         release.mkdir()
@@ -242,19 +240,13 @@ def check_parity(network: Network, parts: Path, base: Path, texts: list[str]) ->
             assemble(parts, base, release)
         except ModelError as exc:
             raise ParityError(f"the parts do not assemble: {exc}") from exc
-        given = Path(place) / "texts.json"
-        given.write_text(json.dumps(texts), encoding="utf-8")
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "trainer.parity", str(release), str(given), str(Path(place) / "said.npz")],
-            capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parent.parent,
-        )  # fmt: skip
-        if done.returncode:
-            raise ParityError(f"the release cannot be scored in a fresh process: {done.stderr[-2000:]}")
-        with np.load(Path(place) / "said.npz", allow_pickle=False) as served:
-            worst, where = 0.0, ""
-            for name, expected in say(network, release, texts).items():
-                gap = float(np.abs(served[name] - expected).max())
-                worst, where = max((worst, where), (gap, name))
+        try:
+            served = serve_apart(release, texts)
+        except subprocess.CalledProcessError as exc:
+            raise ParityError(f"the release cannot be scored in a fresh process: {exc.stderr[-2000:]}") from exc
+        expected = say(network, release, texts)
+    gaps = {name: float(np.abs(served[name] - value).max()) for name, value in expected.items()}
+    where, worst = max(gaps.items(), key=lambda gap: gap[1])
     if not worst <= TOLERANCE:
         raise ParityError(f"{where} differs by {worst:.2e} between the network and the release ({len(texts)} texts)")
     return worst

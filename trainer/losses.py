@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +30,19 @@ def class_weights(encoded: Sequence[Encoded], taxonomy: str, balance: float) -> 
     return weights * counts.sum() / (weights * counts).sum()
 
 
+def sentiment_losses(logits: Tensor, batch: Batch, told: Tensor, smoothing: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cross entropy of ``logits`` [rows, 3] on the rows ``told`` [rows]: which rows, and the loss of each.
+
+    Rows of two-class sets choose between the poles only.
+    """
+    for polar in (False, True):
+        picked = told & (batch.polar == polar)
+        if bool(picked.any()):
+            shown = logits[picked][:, [0, 2]] if polar else logits[picked]
+            target = batch.sentiment[picked] // (2 if polar else 1)
+            yield picked, functional.cross_entropy(shown, target, label_smoothing=smoothing, reduction="none")
+
+
 def loss_of(outputs: Outputs, batch: Batch, recipe: Recipe, weights: dict[str, Tensor]) -> Tensor:
     """The summed loss of a batch's rows."""
     total = torch.zeros(())
@@ -45,13 +58,7 @@ def loss_of(outputs: Outputs, batch: Batch, recipe: Recipe, weights: dict[str, T
         (outputs.tone, known & (batch.price < 1), shared),
         (outputs.sentiment, known, torch.full_like(shared, recipe.served_weight)),
     ):
-        for polar in (False, True):
-            picked = told & (batch.polar == polar)
-            if not bool(picked.any()):
-                continue
-            shown = logits[picked][:, [0, 2]] if polar else logits[picked]
-            target = batch.sentiment[picked] // (2 if polar else 1)
-            each = functional.cross_entropy(shown, target, label_smoothing=recipe.smoothing, reduction="none")
+        for picked, each in sentiment_losses(logits, batch, told, recipe.smoothing):
             total = total + (each * weight[picked]).sum()
     sided = batch.price != 0.5
     target = batch.price.clamp(GATE_SMOOTHING, 1 - GATE_SMOOTHING)

@@ -58,19 +58,16 @@ def reliability(probs: Floats, labels: Ints, bins: int = 15) -> list[dict[str, f
     return found
 
 
-def calibration_error(probs: Floats, labels: Ints, bins: int = 15) -> float:
-    """Expected calibration error of the winning class over equal-width bins (Guo et al. 2017, equation 3)."""
-    if len(labels) == 0:
+def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Expected calibration error of the winning class over equal-width bins (Guo et al. 2017, equation 3).
+
+    ``confidence`` [n] is its probability, ``right`` [n] whether it is the label; NaN of nothing.
+    """
+    if len(right) == 0:
         return float("nan")
-    confidence, called = probs.max(1), probs.argmax(1)
-    right = (called == labels).astype(np.float64)
     at = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gap = 0.0
-    for index in range(bins):
-        chosen = at == index
-        if chosen.any():
-            gap += abs(right[chosen].mean() - confidence[chosen].mean()) * chosen.mean()
-    return float(gap)
+    sums = np.bincount(at, right.astype(np.float64) - confidence, bins)
+    return float(np.abs(sums).sum() / len(right))
 
 
 def figures(probs: Floats, labels: Ints, names: Sequence[str], *, polar: bool = False) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def figures(probs: Floats, labels: Ints, names: Sequence[str], *, polar: bool = 
         "n": len(labels),
         "accuracy": round(float((called == labels).mean()), 4),
         "macro_f1": round(float(np.nanmean(each)), 4),
-        "ece": round(calibration_error(shown, labels), 4),
+        "ece": round(calibration_error(shown.max(1), called == labels), 4),
         "f1": {name: round(float(f1), 4) for name, f1 in zip(names, each, strict=True) if not np.isnan(f1)},
         "labels": list(names),
         "confusion": table.tolist(),

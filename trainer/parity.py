@@ -1,14 +1,17 @@
 """Two ways of asking the same question: the network in torch, and the release through its scorer.
 
 Run as a program (``python -m trainer.parity RELEASE TEXTS.json OUT.npz``) it is the fresh process in which a
-release proves itself; torch is then never imported.
+release proves itself, see :func:`serve_apart`; torch is then never imported.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from trainer.network import Network
 
 Answers = dict[str, NDArray[np.float32]]
+
+AWKWARD = ("", " ", "word " * 2_000, "😀 👍🏽 great", "株価が急落した", "a\u200bb\u0000c", "https://example.com/only")
+"""Texts that a stream brings sooner or later: empty, endless, emoji, other scripts, controls, a link alone."""
 
 
 def _first_words(texts: list[str]) -> list[list[tuple[int, int] | None]]:
@@ -40,6 +46,23 @@ def serve(release: Path, texts: list[str], precision: Precision = "fp32") -> Ans
             table = answers.setdefault(name, np.zeros((len(texts), value.shape[-1]), np.float32))
             table[list(batch.rows)] = value[: len(batch.rows)]
     return {name: value if name == "embedding" else _probabilities(value) for name, value in answers.items()}
+
+
+def serve_apart(release: Path, texts: Sequence[str]) -> Answers:
+    """:func:`serve` in full precision in a fresh process, which shares nothing with the one that trained.
+
+    Raises:
+        subprocess.CalledProcessError: the release cannot be loaded or scored there; ``stderr`` tells why.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        given, told = Path(place) / "texts.json", Path(place) / "said.npz"
+        given.write_text(json.dumps(list(texts)), encoding="utf-8")
+        subprocess.run(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "trainer.parity", str(release), str(given), str(told)],
+            capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[1],
+        )  # fmt: skip
+        with np.load(told, allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
 
 
 def say(network: Network, release: Path, texts: list[str]) -> Answers:

@@ -28,6 +28,7 @@ from trainer.export import add_grids, check_parity, dense_network, read_training
 from trainer.finetune import answer
 from trainer.leaks import near_copies
 from trainer.measure import Answer, Floats, Question, figures, fit_temperature, questions, softmax
+from trainer.parity import AWKWARD
 from trainer.recipe import Recipe, gather, recipe_of
 from trainer.reference import add_reference
 
@@ -226,13 +227,4 @@ def parity_texts(examples: list[Example]) -> list[str]:
         by_source.setdefault(example.source, []).append(example.text)
     share = -(-PARITY_TEXTS // max(1, len(by_source)))
     texts = [text for some in by_source.values() for text in some[:share]]
-    return [
-        *texts,
-        "",
-        " ",
-        "word " * 2_000,
-        "😀 👍🏽 great",
-        "株価が急落した",
-        "a\u200bb\u0000c",
-        "https://example.com/only",
-    ]
+    return [*texts, *AWKWARD]

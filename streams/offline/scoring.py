@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar
 
 from models.assembly import ensure_shipped
 from models.errors import RegistryError
@@ -34,14 +34,7 @@ def open_scorer(settings: ScoringSettings, release: str | None = None, precision
     """
     wanted = settings.release if release is None else release
     chosen = settings.precision if precision is None or precision == "auto" else precision
-    return Scorer.load(
-        _find(settings.registry, wanted),
-        provider=settings.provider,
-        precision=cast(Literal["auto", "fp32", "int8", "fp16"], chosen),
-        threads=settings.threads,
-        max_tokens=settings.max_tokens,
-        batch_tokens=settings.batch_tokens,
-    )
+    return Scorer.load(_find(settings.registry, wanted), **{**settings.scorer_options(), "precision": chosen})
 
 
 def score_each(

@@ -156,7 +156,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     path = registry.resolve(scoring.release)
     registry.verify(scoring.release)
     yield Finding("release", "ok", f"{path.name}, every checksum holds")
-    scorer = Scorer.load(path, provider=scoring.provider, precision=scoring.precision, threads=scoring.threads)
+    scorer = Scorer.load(path, **scoring.scorer_options())
     yield Finding("provider", "ok", f"{scorer.provider}, {scorer.precision}")
     if settings.streams and (
         unknown := {stream.taxonomy for stream in settings.streams.values()} - {*scorer.taxonomies}

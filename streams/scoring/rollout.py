@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from models.errors import ModelError
 from models.registry import ALIASES, CANDIDATE, CHAMPION, PREVIOUS, Registry
@@ -21,7 +20,7 @@ from models.trial import agrees, try_out
 from streams import logs
 from streams.metrics import Metrics
 from streams.scoring.serving import Beside, Live, Serving
-from streams.settings import ScoringSettings, Settings
+from streams.settings import Settings
 
 log = logs.get(__name__)
 
@@ -35,17 +34,6 @@ class Refusal:
 
     reason: str
     again_at: float | None
-
-
-def scorer_options(settings: ScoringSettings) -> dict[str, Any]:
-    """The keyword arguments of :meth:`Scorer.load` that the settings ask for."""
-    return {
-        "provider": settings.provider,
-        "precision": settings.precision,
-        "threads": settings.threads,
-        "max_tokens": settings.max_tokens,
-        "batch_tokens": settings.batch_tokens,
-    }
 
 
 class Rollout:
@@ -120,7 +108,7 @@ class Rollout:
             return None
 
     def _load(self, version: str) -> Serving:
-        options = scorer_options(self._settings.scoring)
+        options = self._settings.scoring.scorer_options()
         release = self._registry.resolve(version)
         said = try_out(release, options)
         scorer = Scorer.load(release, **options)

@@ -42,14 +42,18 @@ def test_without_neutral_the_call_is_between_the_poles() -> None:
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_truth() -> None:
-    probs = np.tile([0.8, 0.2], (10, 1))
-    labels = np.array([0] * 6 + [1] * 4)
-    assert calibration_error(probs, labels) == pytest.approx(0.2)
-    assert calibration_error(probs, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.0)
+    confidence = np.full(10, 0.8)
+    assert calibration_error(confidence, np.arange(10) < 6) == pytest.approx(0.2)
+    assert calibration_error(confidence, np.arange(10) < 8) == pytest.approx(0.0)
+
+
+def test_the_calibration_error_is_weighted_by_the_rows_of_a_bin() -> None:
+    confidence, right = np.array([0.55] * 30 + [0.95] * 10), np.array([True] * 15 + [False] * 15 + [True] * 10)
+    assert calibration_error(confidence, right) == pytest.approx(0.75 * 0.05 + 0.25 * 0.05)
 
 
 def test_full_confidence_falls_into_the_last_bin() -> None:
-    assert calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0.0
+    assert calibration_error(np.array([1.0]), np.array([True])) == 0.0
 
 
 def test_the_fitted_temperature_undoes_what_was_done() -> None:

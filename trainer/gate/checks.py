@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.gate.items import Heard, Item, per_document
-from trainer.gate.statistics import ALPHA, calibration_error, holm, mcnemar, needed, paired, worse_than_chance
+from trainer.gate.statistics import ALPHA, holm, mcnemar, needed, paired, worse_than_chance
+from trainer.measure import calibration_error
 
 ANCHOR_MARGIN = 0.01
 """Accuracy that a candidate may lose on the anchors, by the lower bound of the paired difference."""

@@ -26,13 +26,13 @@ from trainer.evaluate import answers
 from trainer.gate import behaviour, checks, soundness
 from trainer.gate.checks import Check
 from trainer.gate.items import Heard, heard, items_of
+from trainer.parity import AWKWARD
 
 VERDICTS = ".verdicts"
 """Directory of a registry in which verdicts are kept; hidden, so that no release is called so."""
 PARITY_TEXTS = 512
 LEARNT = "learnt"
 """Where a manifest's ``training`` tells the marks of the texts that an update was trained on."""
-AWKWARD = ("", " ", "word " * 2_000, "😀 👍🏽 great", "株価が急落した", "a\u200bb\u0000c", "https://example.com/only")
 
 
 @dataclass(frozen=True)

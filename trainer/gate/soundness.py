@@ -5,10 +5,7 @@ Every check returns and none raises: what cannot even be read has failed.
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +19,7 @@ from models.release import read_manifest, verify
 from models.scorer import Scorer
 from trainer.errors import TrainerError
 from trainer.gate.checks import Check
-from trainer.parity import serve
+from trainer.parity import say, serve, serve_apart
 from trainer.refill import read_weights
 
 PARITY = 1e-4
@@ -92,20 +89,11 @@ def _is_head_matrix(name: str, value: NDArray[Any]) -> bool:
 
 def parity(candidate: Path, base: Path, texts: Sequence[str]) -> Check:
     """The fp32 graph, run in a fresh process, says what the dense weights say in torch; int8 calls the same winners."""
-    from trainer.parity import say
-
-    with tempfile.TemporaryDirectory() as place:
-        given, told = Path(place) / "texts.json", Path(place) / "said.npz"
-        given.write_text(json.dumps(list(texts)), encoding="utf-8")
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "trainer.parity", str(candidate), str(given), str(told)],
-            capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2],
-        )  # fmt: skip
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-            return Check("parity", f"it cannot be scored in a fresh process: {last[:300]}")
-        with np.load(told, allow_pickle=False) as held:
-            served = {name: held[name] for name in held.files}
+    try:
+        served = serve_apart(candidate, texts)
+    except subprocess.CalledProcessError as exc:
+        last = (exc.stderr.strip().splitlines() or ["without a word"])[-1]
+        return Check("parity", f"it cannot be scored in a fresh process: {last[:300]}")
     try:
         network = _network(candidate, base)
         expected = say(network, candidate, list(texts))

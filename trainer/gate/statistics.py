@@ -94,12 +94,3 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         most = max(most, min(1.0, p * (len(p_values) - place)))
         corrected[name] = most
     return corrected
-
-
-def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
-    """Expected calibration error of the winning class over equal-width bins (Guo et al. 2017, equation 3)."""
-    if len(right) == 0:
-        return 0.0
-    at = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    sums = np.bincount(at, right.astype(np.float64) - confidence, bins)
-    return float(np.abs(sums).sum() / len(right))

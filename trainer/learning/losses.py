@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.batches import MISSING, Batch
+from trainer.losses import sentiment_losses
 from trainer.network import Outputs
 
 
@@ -19,13 +20,8 @@ def label_loss(said: Outputs, batch: Batch, smoothing: float) -> Tensor:
         total = total + functional.cross_entropy(
             logits, batch.topics[name], ignore_index=MISSING, label_smoothing=smoothing, reduction="sum"
         )
-    known = batch.sentiment != MISSING
-    for polar in (False, True):
-        picked = known & (batch.polar == polar)
-        if bool(picked.any()):
-            shown = said.sentiment[picked][:, [0, 2]] if polar else said.sentiment[picked]
-            target = batch.sentiment[picked] // (2 if polar else 1)
-            total = total + functional.cross_entropy(shown, target, label_smoothing=smoothing, reduction="sum")
+    for _, each in sentiment_losses(said.sentiment, batch, batch.sentiment != MISSING, smoothing):
+        total = total + each.sum()
     return total + functional.cross_entropy(
         said.entities.flatten(0, 1)[: batch.entities.numel()], batch.entities.flatten(),
         ignore_index=MISSING, label_smoothing=smoothing, reduction="sum",

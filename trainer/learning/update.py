@@ -173,11 +173,7 @@ class _Training:
             loss = loss + rates.teacher * teacher_loss(said, batch, teacher)
             if not fresh:
                 loss = loss + rates.stored * stored_loss(said, [self.lessons.stored[row] for row in rows])
-        found = torch.autograd.grad(loss / count, list(self.trained.values()), allow_unused=True)
-        return [
-            torch.zeros_like(value) if grad is None else grad
-            for value, grad in zip(self.trained.values(), found, strict=True)
-        ]
+        return self._slope(loss / count)
 
     def _anchor(self) -> list[Tensor]:
         """Gradients of the squared distance of the merged weights from the champion's."""
@@ -190,11 +186,11 @@ class _Training:
                 loss = loss + scale**2 * ((up.t() @ up) * (value @ value.t())).sum()
             elif "lora_" not in name:
                 loss = loss + (value - self.start[name]).square().sum()
-        found = torch.autograd.grad(self.rates.anchor * loss, list(self.trained.values()), allow_unused=True)
-        return [
-            torch.zeros_like(value) if grad is None else grad
-            for value, grad in zip(self.trained.values(), found, strict=True)
-        ]
+        return self._slope(self.rates.anchor * loss)
+
+    def _slope(self, loss: Tensor) -> list[Tensor]:
+        """Gradients of ``loss``, zeros where it does not depend on a weight."""
+        return list(torch.autograd.grad(loss, list(self.trained.values()), materialize_grads=True))
 
     def _copy(self, weights: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in (weights or self.trained).items()}
@@ -214,16 +210,20 @@ class _Training:
         """The score of ``weights`` on the held-back rows; the weights in training stay as they are."""
         now = self._copy()
         self._put(weights)
-        score = score_of([answer for answer, _ in self.desk.answers(self.lessons.held)])
+        score = score_of(self._held())
         self._put(now)
         return score
+
+    def _held(self) -> list[Answer]:
+        """What the network, as it stands, says of the held-back rows."""
+        return [answer for answer, _ in self.desk.answers(self.lessons.held)]
 
     def sweep(self) -> tuple[float, dict[str, float]]:
         """The part of the way with the best score on held-back rows; none where it gains too little."""
         scores: dict[float, float] = {}
         for alpha in ALPHAS:
             self._put(self.mean, alpha)
-            scores[alpha] = score_of([answer for answer, _ in self.desk.answers(self.lessons.held)])
+            scores[alpha] = score_of(self._held())
         best = max(ALPHAS, key=lambda alpha: (scores[alpha], -alpha))
         if scores[best] < scores[0.0] + self.rates.least_gain:
             best = 0.0
@@ -238,7 +238,7 @@ class _Training:
         folded = fold(encoder, adapter, self.rates.adapter.scale)
         heads = {name: value.detach().numpy().copy() for name, value in self.desk.network.heads().items()}
         weights = {**{f"{ENCODER}{name}": value for name, value in folded.items()}, **heads}
-        asked = questions([answer for answer, _ in self.desk.answers(self.lessons.held)], champion.taxonomies)
+        asked = questions(self._held(), champion.taxonomies)
         before = champion.temperatures
         topics = {name: _fitted(asked, f"/topic:{name}", t) for name, t in before.topics.items()}
         temperatures = Temperatures(

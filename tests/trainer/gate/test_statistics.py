@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from trainer.gate import statistics
-from trainer.gate.statistics import calibration_error, holm, mcnemar, needed, paired, worse_than_chance
-from trainer.measure import calibration_error as calibration_error_of_probabilities
+from trainer.gate.statistics import holm, mcnemar, needed, paired, worse_than_chance
 
 
 def test_examples_hold() -> None:
@@ -50,11 +49,3 @@ def test_many_tests_need_more_each() -> None:
     p_values = {str(number): 0.02 for number in range(10)}
     assert all(p > 0.05 for p in holm(p_values).values())
     assert holm({**p_values, "worst": 0.001})["worst"] == pytest.approx(0.011)
-
-
-def test_the_calibration_error_is_that_of_the_figures() -> None:
-    rng = np.random.default_rng(1)
-    probs = rng.dirichlet([1, 1, 1], 500)
-    labels = rng.integers(0, 3, 500)
-    expected = calibration_error_of_probabilities(probs, labels)
-    assert calibration_error(probs.max(1), probs.argmax(1) == labels) == pytest.approx(expected)
