@@ -20,12 +20,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams import tokens
 from streams.alerting import AlertmanagerSettings, Rule, WebhookSettings, check_reach
 from streams.errors import SettingsError
 from streams.section import Section
 from streams.topics import Topics
-
-SHORTEST_TOKEN = 16
 
 
 class KafkaSettings(Section):
@@ -201,14 +200,14 @@ class WebSettings(Section):
 
     @model_validator(mode="after")
     def _long_enough(self) -> WebSettings:
-        if (self.token_file is not None or self.token.get_secret_value()) and len(self.page_token()) < SHORTEST_TOKEN:
-            raise ValueError(f"the page's token has fewer than {SHORTEST_TOKEN} characters")
+        if (self.token_file is not None or self.token.get_secret_value()) and len(self.page_token()) < tokens.SHORTEST:
+            raise ValueError(f"the page's token has fewer than {tokens.SHORTEST} characters")
         return self
 
     def page_token(self) -> str:
         """The page's token, from its file where one is named; empty where none is set."""
         if self.token_file is not None:
-            return self.token_file.read_text(encoding="utf-8").strip()
+            return tokens.read_token(self.token_file)
         return self.token.get_secret_value()
 
 

@@ -7,7 +7,6 @@ sends the same request again: documents are keyed by id, and what comes twice co
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import signal
 from dataclasses import dataclass, field
@@ -16,14 +15,14 @@ from typing import Any
 
 from aiohttp import web
 
-from streams import logs
+from streams import logs, tokens
 from streams.delivery.outputs import Output, Outputs, partition_by_key
 from streams.errors import DeliveryError, SettingsError
 from streams.operate.admin import require_topic
 from streams.operate.client import aiokafka_options
 from streams.operate.feed import input_topic
 from streams.operate.rows import BadRow, from_line
-from streams.settings import SHORTEST_TOKEN, Settings
+from streams.settings import Settings
 
 MOST_BYTES = 8 * 1024 * 1024
 MOST_AT_ONCE = 16
@@ -54,8 +53,7 @@ class Endpoint:
 
     async def take(self, request: web.Request) -> web.Response:
         """Send the documents of ``request``; what is none is named by its line."""
-        kind, _, offered = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(offered.strip().encode(), self.token.encode()):
+        if not tokens.same(tokens.bearer(request.headers.get("Authorization", "")), self.token):
             return web.json_response({"error": "a token is needed: Authorization: Bearer ..."}, status=401)
         if self._room.locked():
             return web.json_response({"error": "busy, come back"}, status=503, headers={"Retry-After": "1"})
@@ -101,8 +99,8 @@ def run(settings: Settings, topic: str, host: str, port: int, token: str) -> int
         SettingsError: no token, or one that is too short, or the address cannot be bound.
         InputError, TopicsError, BrokerError: as ``streams.operate.feed.ingest_file``.
     """
-    if len(token) < SHORTEST_TOKEN:
-        raise SettingsError(f"name a file with a token of at least {SHORTEST_TOKEN} characters: --token-file")
+    if len(token) < tokens.SHORTEST:
+        raise SettingsError(f"name a file with a token of at least {tokens.SHORTEST} characters: --token-file")
     name = input_topic(settings, topic)
     return asyncio.run(_until_signalled(settings, name, require_topic(settings, name), host, port, token))
 
@@ -114,7 +112,7 @@ def token_in(path: Path) -> str:
         SettingsError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return tokens.read_token(path)
     except (OSError, UnicodeError) as exc:
         raise SettingsError(f"the token file {path} cannot be read: {exc}") from exc
 

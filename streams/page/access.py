@@ -10,6 +10,8 @@ import hashlib
 import hmac
 import ipaddress
 
+from streams import tokens
+
 COOKIE = "tocsin_page"
 CONFIRMING_HEADER = "X-Tocsin"
 """No other site's page can set it without asking first, and it would ask in vain."""
@@ -43,16 +45,15 @@ class Access:
 
     def is_token(self, offered: str) -> bool:
         """Whether ``offered`` is the token."""
-        return self.asks and hmac.compare_digest(offered.encode(), self._token.encode())
+        return self.asks and tokens.same(offered, self._token)
 
     def admits(self, cookie: str, authorization: str) -> bool:
         """Whether a request with this cookie and Authorization header may pass."""
         if not self.asks:
             return not self.closed
-        if hmac.compare_digest(cookie.encode(), self.session.encode()):
+        if tokens.same(cookie, self.session):
             return True
-        kind, _, offered = authorization.partition(" ")
-        return kind.lower() == "bearer" and self.is_token(offered.strip())
+        return self.is_token(tokens.bearer(authorization))
 
 
 def same_origin(origin: str, host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,17 +106,25 @@ class Server:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Server]:
-    """A server on a free port."""
-    one = Server()
+async def serving(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """The URL of a server on a free port whose every request ``handle`` answers."""
     app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", one.handle)
+    app.router.add_route("*", "/{tail:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        yield one
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        one.silence.set()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Server]:
+    """A sink's server."""
+    one = Server()
+    async with serving(one.handle) as one.url:
+        try:
+            yield one
+        finally:
+            one.silence.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from aiohttp import web
 from streams.alerting import AlertmanagerSettings
 from streams.notify.sinks import Alertmanager, session
 from streams.settings import NotifySettings
-from tests.streams.notify.receiving import Server, transition
+from tests.streams.notify.receiving import Server, serving, transition
 
 ON_IT = transition(sequence=2, acknowledged_by="ann", reason="acknowledged")
 OVER = transition(sequence=3, acknowledged_by="ann", state="resolved", ends_at="2026-11-22T09:00:00Z")
@@ -59,23 +58,10 @@ class Keeper:
         return [one for one in self.silences.values() if one["status"]["state"] == "active"]
 
 
-@asynccontextmanager
-async def keeping() -> AsyncIterator[Keeper]:
-    one, app = Keeper(), web.Application()
-    app.router.add_route("*", "/{tail:.*}", one.handle)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield one
-    finally:
-        await runner.cleanup()
-
-
 @pytest.fixture
 async def keeper() -> AsyncIterator[Keeper]:
-    async with keeping() as one:
+    one = Keeper()
+    async with serving(one.handle) as one.url:
         yield one
 
 
