@@ -14,8 +14,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import tocsin_ingest
 import tocsin_models
-from tocsin_models import Config, Json, Release, settings
+from tocsin_models import Brokers, Config, Json, Prefix, Release, settings
 
 app = typer.Typer(
     name="tocsin",
@@ -30,9 +31,8 @@ LIVE, FILES, MODEL, CARE = "On a stream", "On files, without Kafka", "The model"
 topics_app = typer.Typer(no_args_is_help=True, help="Make or list the topics tocsin needs.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Look at dead letters, or send them through again.")
 alerts_app = typer.Typer(no_args_is_help=True, help="Look back at alerts.")
-ingest_app = typer.Typer(no_args_is_help=True, help="Feed documents into an input topic.")
 watchlist_app = typer.Typer(no_args_is_help=True, help="Make a watch-list of entities.")
-app.add_typer(ingest_app, name="ingest", rich_help_panel=LIVE)
+app.add_typer(tocsin_ingest.ingest_app, name="ingest", rich_help_panel=LIVE)
 app.add_typer(tocsin_models.release_app, name="release", rich_help_panel=MODEL)
 app.add_typer(tocsin_models.taxonomy_app, name="taxonomy", rich_help_panel=MODEL)
 app.add_typer(watchlist_app, name="watchlist", rich_help_panel=CARE)
@@ -59,8 +59,6 @@ class Precision(enum.StrEnum):
     fp16 = "fp16"
 
 
-Brokers = Annotated[str | None, typer.Option("--brokers", help="HOST:PORT,... (or TOCSIN_BROKERS).")]
-Prefix = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups (or TOCSIN_PREFIX).")]
 InputFile = Annotated[Path, typer.Argument(help="JSONL file of documents; - reads standard input.")]
 
 
@@ -236,36 +234,6 @@ def replay(
 
     loaded = settings(config, brokers=brokers, prefix=prefix)
     leave(run(loaded, input, topic, speed=speed, shift_to_now=shift_to_now, flush=flush))
-
-
-@ingest_app.command("file")
-def ingest_file(
-    input: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.")],
-    topic: Annotated[str, typer.Option(help="Input topic to send to.")] = "news",
-    config: Config = None,
-    brokers: Brokers = None,
-    prefix: Prefix = None,
-) -> None:
-    """Send a file's documents into an input topic, keyed by id: sending it again changes no counts."""
-    from streams.operate.feed import ingest_file as run
-
-    leave(run(settings(config, brokers=brokers, prefix=prefix), input, topic))
-
-
-@ingest_app.command("http")
-def ingest_http(
-    token_file: Annotated[Path, typer.Option("--token-file", help="File with what senders show as bearer token.")],
-    topic: Annotated[str, typer.Option(help="Input topic to send to.")] = "news",
-    host: Annotated[str, typer.Option(help="Beyond loopback put TLS before it.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 6069,
-    config: Config = None,
-    brokers: Brokers = None,
-    prefix: Prefix = None,
-) -> None:
-    """Take documents by `POST /documents` (JSON, or one object a line) until stopped; answered when acknowledged."""
-    from streams.operate.endpoint import run, token_in
-
-    leave(run(settings(config, brokers=brokers, prefix=prefix), topic, host, port, token_in(token_file)))
 
 
 @topics_app.command("create")

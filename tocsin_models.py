@@ -19,6 +19,8 @@ Release = Annotated[str | None, typer.Option("--release", help="Alias, version o
 ReleaseName = Annotated[str, typer.Argument(help="An alias (champion, previous, candidate) or a version.")]
 Why = Annotated[str, typer.Option(help="Goes into the registry's history.")]
 Hint = Annotated[bool, typer.Option("--hint", help="Tell the workers through Kafka; else they look by themselves.")]
+Brokers = Annotated[str | None, typer.Option("--brokers", help="HOST:PORT,... (or TOCSIN_BROKERS).")]
+Prefix = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups (or TOCSIN_PREFIX).")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 

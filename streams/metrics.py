@@ -22,6 +22,9 @@ END_TO_END_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 # Token budgets make batches of 2 to a few hundred documents.
 BATCH_BUCKETS: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 
+# A near server takes tens of milliseconds, one that drips is cut off at feeds.timeout_seconds.
+FEED_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -61,6 +64,11 @@ class Metrics:
     drift_skipped: Counter
     drift_samples: Counter
     expected_accuracy: Gauge
+    feed_polls: Counter
+    feed_documents: Counter
+    feed_received: Counter
+    feed_seconds: Histogram
+    feeds: Gauge
 
     @classmethod
     def bind(cls, registry: CollectorRegistry, core_hour: float = 0.0) -> Metrics:
@@ -125,6 +133,11 @@ class Metrics:
                 "stream",
                 "head",
             ),
+            feed_polls=counter("feed_polls", "Looks at feeds.", "outcome"),
+            feed_documents=counter("feed_documents", "Documents of feeds that the broker has."),
+            feed_received=counter("feed_received_bytes", "Received of feeds, as packed."),
+            feed_seconds=histogram("feed_seconds", "One look at a feed, from the request on.", FEED_BUCKETS),
+            feeds=gauge("feeds", "Feeds that are read, by how the last look at them ended.", "state"),
         )
 
     def partition_left(self, partition: str) -> None:

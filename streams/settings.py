@@ -23,6 +23,7 @@ from pydantic_settings import (
 from streams import tokens
 from streams.alerting import AlertmanagerSettings, Rule, WebhookSettings, check_reach
 from streams.errors import SettingsError
+from streams.feeds.settings import FeedsSettings
 from streams.section import Section
 from streams.topics import Topics
 
@@ -251,6 +252,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     drift: DriftSettings = DriftSettings()
     annotate: AnnotateSettings = AnnotateSettings()
+    feeds: FeedsSettings = FeedsSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     cost: CostSettings = CostSettings()
@@ -301,6 +303,11 @@ class Settings(BaseSettings):
     def outbox(self) -> Path:
         """The notifier's outbox: named after the prefix, so that two instances in one directory keep apart."""
         return self.notify.outbox or self.state_dir / f"{self.prefix}-outbox.sqlite"
+
+    @property
+    def feeds_memory(self) -> Path:
+        """The file in which the feed reader remembers what it sent."""
+        return self.feeds.memory or self.state_dir / f"{self.prefix}-feeds.sqlite"
 
     @property
     def topics(self) -> Topics:
