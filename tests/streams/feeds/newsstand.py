@@ -66,7 +66,7 @@ BODIES: dict[str, tuple[str, bytes]] = {
     "laughs16": ("application/rss+xml", rss([item(1, "&l9;")], LAUGHS).encode("utf-16")),
     "entity": ("application/rss+xml", rss([item(1, "&f;")], FILE_ENTITY).encode()),
     "attributes": ("application/rss+xml", b"<rss " + b" ".join(b'a%d="1"' % n for n in range(200_000)) + b">"),
-    "unclosed": ("application/rss+xml", b"<rss><channel>&" + b"<item><title>" + b"<a x=" * 300_000),
+    "unclosed": ("application/rss+xml", b"<rss><channel>&<item>" + b"<a>" * 1_300_000),
     "deep": ("application/rss+xml", b"<rss><channel><item>" + b"<a>" * 300_000),
 }
 STATUSES = {"missing": 404, "broken": 500, "gone": 410}
