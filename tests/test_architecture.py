@@ -18,6 +18,7 @@ PURE = (
     "streams/drift",
     "streams/records.py",
     "streams/lessons.py",
+    "streams/masking.py",
     "streams/topics.py",
     "streams/scored.py",
 )

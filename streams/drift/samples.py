@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.drift.listener import SENTIMENT_ERROR, Heard
-from streams.drift.masking import mask
 from streams.drift.sampler import Candidate, Chosen
 from streams.lessons import DriftSample
+from streams.masking import mask
 from streams.records import Document, ScoredDocument
 
 

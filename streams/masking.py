@@ -1,11 +1,12 @@
-"""What identifies a person leaves a text before it is kept for labelling: addresses, numbers, handles, links."""
+"""What identifies a person leaves a text before it is kept, for labelling or in the archive: addresses, numbers,
+handles, links. Pure."""
 
 from __future__ import annotations
 
 import re
 
 LONGEST = 4_000
-"""Characters of a text that are looked at and kept."""
+"""Characters of a text that are looked at and kept, unless told otherwise."""
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("[link]", re.compile(r"\b(?:https?://|www\.)\S{1,2000}", re.IGNORECASE)),
@@ -18,15 +19,15 @@ _NUMBER = re.compile(r"(?<![\w$€£])\+?\(?\d[\d ()./-]{6,22}\d(?!\w)")
 LEAST_DIGITS, DATE_DIGITS = 9, 8
 
 
-def mask(text: str) -> str:
-    """``text``, cut at :data:`LONGEST`, with marks in place of what identifies a person.
+def mask(text: str, longest: int = LONGEST) -> str:
+    """``text``, cut at ``longest``, with marks in place of what identifies a person.
 
     >>> mask("@jane_doe write to jane@example.org or call +49 (30) 1234-5678, see https://example.org/u/7")
     '[user] write to [email] or call [number], see [link]'
     >>> mask("$1,250,000 in 2024-03-05, up 3.5 % from 1,234,567")
     '$1,250,000 in 2024-03-05, up 3.5 % from 1,234,567'
     """
-    masked = text[:LONGEST]
+    masked = text[:longest]
     for mark, pattern in _PATTERNS:
         masked = pattern.sub(mark, masked)
     return _NUMBER.sub(lambda found: "[number]" if _identifies(found[0]) else found[0], masked)
