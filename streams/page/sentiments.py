@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec import Struct
 
 from streams.records import ScoredDocument, Sentiment
-from streams.watch.series import plain
+from streams.watch.series import feelings, is_counted, mood
 
 HOUR_MS = 3_600_000
 HOURS = 24
@@ -54,23 +54,17 @@ class Heard(Struct, frozen=True):
     documents: tuple[Told, ...]
 
 
-def heard(documents: Sequence[ScoredDocument], languages: Collection[str]) -> Heard:
-    """Count ``documents`` into the series they speak of; those in other languages than ``languages`` only pass by."""
+def heard(
+    documents: Sequence[ScoredDocument], languages: Collection[str], count_unknown_language: bool = False
+) -> Heard:
+    """Count ``documents`` into the series in which the watcher counts them; the others only pass by."""
     mixes: dict[tuple[str, int], Mix] = {}
     for document in documents:
-        if document.lang not in languages:
+        if not is_counted(document, languages, count_unknown_language):
             continue
         hour = document.event_ms // HOUR_MS
-        topic = f"topic:{plain(document.topic)}" if document.topic else ""
-        mood = MOODS.index(document.sentiment)
-        for name in (f"stream:{plain(document.stream)}", topic):
-            if name:
-                mixes.setdefault((name, hour), [0, 0, 0])[mood] += 1
-        for name, feeling in {plain(entity.id): entity.sentiment for entity in document.entities}.items():
-            mood = MOODS.index(feeling)
-            mixes.setdefault((f"entity:{name}", hour), [0, 0, 0])[mood] += 1
-            if topic:
-                mixes.setdefault((f"entity:{name}|{topic}", hour), [0, 0, 0])[mood] += 1
+        for series, probs in feelings(document):
+            mixes.setdefault((series, hour), [0, 0, 0])[mood(probs)] += 1
     return Heard(mixes, tuple(_told(document) for document in documents[-LATEST:]))
 
 

@@ -256,7 +256,7 @@ class SlabScorer:
         work.broker_ms = max((record.timestamp or 0 for record in slab.records), default=0) or None
         work.observations = self._observe(slab, kept, slab.start, slab.end, serving)
         if self._shown:
-            work.heard = heard(kept, serving.scorer.languages)
+            work.heard = heard(kept, serving.scorer.languages, self._settings.watch.count_unknown_language)
         return work
 
     def _scored_output(self, slab: Slab, document: ScoredDocument, value: bytes) -> Output:

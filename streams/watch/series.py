@@ -14,6 +14,7 @@ from functools import lru_cache
 from streams.alerting import KINDS
 from streams.records import PROBABILITY_DIGITS, ScoredDocument, SentimentProbs
 
+NEGATIVE = 0
 LONGEST_NAME = 200
 """Characters of an id or label that go into a series' name."""
 
@@ -22,25 +23,44 @@ Sighting = tuple[str, float, bool]
 
 
 def observe(scored: ScoredDocument, languages: Collection[str], count_unknown_language: bool = False) -> list[Sighting]:
-    """Every series in which ``scored`` counts, each once.
-
-    Documents in a language that the release does not know (``languages``) count nowhere, unless
-    ``count_unknown_language``. Of an entity mentioned several times the mean of its sentiments counts.
-    """
-    if scored.lang not in languages and not count_unknown_language:
+    """Every series in which ``scored`` counts, each once."""
+    if not is_counted(scored, languages, count_unknown_language):
         return []
+    return [
+        (series, round(probs.negative, PROBABILITY_DIGITS), mood(probs) == NEGATIVE)
+        for series, probs in feelings(scored)
+    ]
+
+
+def is_counted(scored: ScoredDocument, languages: Collection[str], count_unknown_language: bool = False) -> bool:
+    """Whether ``scored`` counts at all: not in a language that the release does not know (``languages``), unless
+    ``count_unknown_language``."""
+    return scored.lang in languages or count_unknown_language
+
+
+def feelings(scored: ScoredDocument) -> list[tuple[str, SentimentProbs]]:
+    """The series that ``scored`` speaks of, each once, and its sentiment there.
+
+    Of an entity mentioned several times the mean of its sentiments counts.
+    """
     topic = f"topic:{plain(scored.topic)}" if scored.topic else ""
-    found: list[Sighting] = []
+    found: list[tuple[str, SentimentProbs]] = []
     for name, probs in _by_entity(scored).items():
-        p, negative = _negative(probs)
-        found.append((f"entity:{name}", p, negative))
+        mean = _mean(probs)
+        found.append((f"entity:{name}", mean))
         if topic:
-            found.append((f"entity:{name}|{topic}", p, negative))
-    p, negative = _negative((scored.sentiment_probs,))
+            found.append((f"entity:{name}|{topic}", mean))
     if topic:
-        found.append((topic, p, negative))
-    found.append((f"stream:{plain(scored.stream)}", p, negative))
+        found.append((topic, scored.sentiment_probs))
+    found.append((f"stream:{plain(scored.stream)}", scored.sentiment_probs))
     return found
+
+
+def mood(probs: SentimentProbs) -> int:
+    """Which of negative, neutral, positive is the likeliest: 0, 1, 2; at a tie the first wins, as everywhere."""
+    if probs.negative >= probs.neutral and probs.negative >= probs.positive:
+        return NEGATIVE
+    return 1 if probs.neutral >= probs.positive else 2
 
 
 @lru_cache(maxsize=65_536)
@@ -87,12 +107,10 @@ def _by_entity(scored: ScoredDocument) -> dict[str, list[SentimentProbs]]:
     return grouped
 
 
-def _negative(probs: Sequence[SentimentProbs]) -> tuple[float, bool]:
-    """Mean P(negative), and whether it is the largest of the three means; at a tie the first wins, as everywhere."""
+def _mean(probs: Sequence[SentimentProbs]) -> SentimentProbs:
     if len(probs) == 1:
-        [only] = probs
-        return only.negative, only.negative >= only.neutral and only.negative >= only.positive
+        return probs[0]
     n = len(probs)
-    negative = sum(p.negative for p in probs) / n
-    others = max(sum(p.neutral for p in probs), sum(p.positive for p in probs)) / n
-    return round(negative, PROBABILITY_DIGITS), negative >= others
+    return SentimentProbs(
+        sum(p.negative for p in probs) / n, sum(p.neutral for p in probs) / n, sum(p.positive for p in probs) / n
+    )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
+import pytest
 
 from streams.page.board import MOST_ALERTS, Board
 from streams.page.sentiments import Heard, Sentiments, heard
-from streams.records import AlertFeedback, Annotation
+from streams.records import AlertFeedback, Annotation, SentimentProbs
+from streams.watch.series import observe
 from tests.streams.notify.receiving import transition
 from tests.streams.page.newsroom import DAY, HOUR, MONDAY, Newsroom
 
@@ -114,6 +118,30 @@ def test_documents_are_counted_toward_what_they_speak_of_in_languages_the_releas
         "entity:acme|topic:Recall": [2, 0, 1],
     }
     assert len(found.documents) == 4
+
+
+@pytest.mark.parametrize("count_unknown_language", [False, True])
+def test_the_page_and_the_watcher_count_a_document_alike(count_unknown_language: bool) -> None:
+    room, chance = Newsroom(), random.Random(3)
+    documents = []
+    for number in range(200):
+        told = room.document("acme", chance.choice(["negative", "neutral", "positive"]), MONDAY, topic="Recall")
+        named = [
+            msgspec.structs.replace(
+                told.entities[0], sentiment="neutral", sentiment_probs=SentimentProbs(p, 0.2, 0.8 - p)
+            )
+            for p in (chance.randrange(81) / 100 for _ in range(chance.randrange(4)))
+        ]  # the last mention says nothing of the others
+        documents.append(msgspec.structs.replace(told, entities=tuple(named), lang="de" if number % 5 == 0 else "en"))
+    counted: dict[str, list[int]] = {}
+    for document in documents:
+        for series, _, negative in observe(document, ("en",), count_unknown_language):
+            both = counted.setdefault(series, [0, 0])
+            both[0] += negative
+            both[1] += 1
+    found = heard(documents, ("en",), count_unknown_language).mixes
+    assert {name: [mix[0], sum(mix)] for (name, _), mix in found.items()} == counted
+    assert counted["entity:acme"][0] not in (0, counted["entity:acme"][1])
 
 
 def test_the_mix_is_that_of_the_last_day_of_the_stream() -> None:
