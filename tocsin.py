@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import tocsin_archive
 import tocsin_ingest
 import tocsin_models
 from tocsin_models import Brokers, Config, Json, Prefix, Release, settings
@@ -333,6 +334,8 @@ def bench(
     runpy.run_path(str(path), run_name="__main__")
 
 
+app.command(rich_help_panel=LIVE)(tocsin_archive.archive)
+app.command(rich_help_panel=LIVE)(tocsin_archive.search)
 app.command(rich_help_panel=FILES)(tocsin_models.explain)
 app.command(rich_help_panel=FILES)(tocsin_models.drift)
 app.command(rich_help_panel=MODEL)(tocsin_models.train)

@@ -69,6 +69,12 @@ class Metrics:
     feed_received: Counter
     feed_seconds: Histogram
     feeds: Gauge
+    archive_documents: Counter
+    archive_alerts: Counter
+    archive_pruned: Counter
+    archive_stored: Gauge
+    archive_bytes: Gauge
+    archive_batch_seconds: Histogram
 
     @classmethod
     def bind(cls, registry: CollectorRegistry, core_hour: float = 0.0) -> Metrics:
@@ -138,6 +144,12 @@ class Metrics:
             feed_received=counter("feed_received_bytes", "Received of feeds, as packed."),
             feed_seconds=histogram("feed_seconds", "One look at a feed, from the request on.", FEED_BUCKETS),
             feeds=gauge("feeds", "Feeds that are read, by how the last look at them ended.", "state"),
+            archive_documents=counter("archive_documents", "Scored documents brought to the archive.", "outcome"),
+            archive_alerts=counter("archive_alerts", "Alert transitions kept in the archive."),
+            archive_pruned=counter("archive_pruned_documents", "Forgotten by the archive.", "reason"),
+            archive_stored=gauge("archive_stored_documents", "In the archive."),
+            archive_bytes=gauge("archive_bytes", "In use of the archive's file."),
+            archive_batch_seconds=histogram("archive_batch_seconds", "To keep a batch.", END_TO_END_BUCKETS),
         )
 
     def partition_left(self, partition: str) -> None:

@@ -177,6 +177,16 @@ class AnnotateSettings(Section):
     port: int = Field(6068, ge=0, le=65535, description="health and metrics of the annotator, on `web.host`")
 
 
+class ArchiveSettings(Section):
+    """What `tocsin archive` keeps for looking back, and `tocsin search` and the page look through."""
+
+    path: Path | None = Field(None, description="SQLite file; default: `<prefix>-archive.sqlite` in `state_dir`")
+    keep_days: float = Field(30, gt=0, description="documents are forgotten after this, and alerts that are over")
+    keep_gb: float = Field(10, ge=0.01, description="the oldest documents go before the file grows beyond this")
+    mask: bool = Field(True, description="mask mail addresses, numbers, handles and links in texts and titles")
+    port: int = Field(6070, ge=0, le=65535, description="health and metrics of the archive, on `web.host`")
+
+
 class DriftSettings(Section):
     """When a stream counts as another than the release knows."""
 
@@ -253,6 +263,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = DriftSettings()
     annotate: AnnotateSettings = AnnotateSettings()
     feeds: FeedsSettings = FeedsSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     cost: CostSettings = CostSettings()
@@ -308,6 +319,11 @@ class Settings(BaseSettings):
     def feeds_memory(self) -> Path:
         """The file in which the feed reader remembers what it sent."""
         return self.feeds.memory or self.state_dir / f"{self.prefix}-feeds.sqlite"
+
+    @property
+    def archive_path(self) -> Path:
+        """The archive's file, named after the prefix like the outbox."""
+        return self.archive.path or self.state_dir / f"{self.prefix}-archive.sqlite"
 
     @property
     def topics(self) -> Topics:

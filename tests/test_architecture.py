@@ -83,7 +83,16 @@ def test_faust_stays_in_its_corner(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    modules("streams", "models", "trainer", "tests", "tocsin.py", "tocsin_ingest.py", "tocsin_models.py"),
+    modules(
+        "streams",
+        "models",
+        "trainer",
+        "tests",
+        "tocsin.py",
+        "tocsin_archive.py",
+        "tocsin_ingest.py",
+        "tocsin_models.py",
+    ),
     ids=name_of,
 )
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:

@@ -14,7 +14,7 @@ import tocsin
 VERBS = [
     "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench", "explain",
     "train", "eval", "taxonomy add",
-    "watchlist import", "topics create", "topics list", "dlq show", "dlq replay", "ingest file",
+    "watchlist import", "archive", "search", "topics create", "topics list", "dlq show", "dlq replay", "ingest file",
     "release list", "release show", "release history", "release verify", "release promote", "release rollback",
 ]  # fmt: skip
 
