@@ -259,6 +259,20 @@ def topics_list(config: Config = None, brokers: Brokers = None, prefix: Prefix =
     leave(0 if len(counts) == len(names) else 1)
 
 
+@topics_app.command("acls")
+def topics_acls(
+    apply: Annotated[bool, typer.Option("--apply", help="Set them, as a user who may; else print a script.")] = False,
+    config: Config = None,
+    brokers: Brokers = None,
+    prefix: Prefix = None,
+) -> None:
+    """Give each component a principal, `<prefix>-<component>`, that may do its own job and nothing else."""
+    from streams.operate.rights import grant, script
+
+    loaded = settings(config, brokers=brokers, prefix=prefix)
+    typer.echo(f"{grant(loaded)} rights are set" if apply else script(loaded), nl=apply)
+
+
 @dlq_app.command("show")
 def dlq_show(
     topic: Annotated[str | None, typer.Option(help="Only of this input topic.")] = None,

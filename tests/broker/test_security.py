@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
-from deploy.kafka.kafka import KafkaNode, free_port
 from tests.broker.instance import Instance
 from tests.broker.scenario import close_books, come_to_rest, send_all, watched_run
+from tests.broker.secure import SecureBroker, secure_broker
 
 USER, PASSWORD = "tocsin", "correct horse battery"
 RECORDS = 600
 
 
-@dataclass(frozen=True)
-class SecureBroker:
-    """A node with a plaintext listener for the test and a SASL_SSL one for tocsin."""
-
-    plain: str
-    secure: str
-    authority: Path
-    password: Path
-
-    def kafka_settings(self) -> dict[str, object]:
-        return {
-            "security_protocol": "SASL_SSL",
-            "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_username": USER,
-            "sasl_password_file": self.password,
-            "ssl_cafile": self.authority,
-        }
-
-
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    folder = tmp_path_factory.mktemp("secure")
-    authority, password, keystore = folder / "ca.pem", folder / "password", folder / "broker.pem"
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(authority))
-    issued = ca.issue_cert("127.0.0.1")
-    # Kafka reads private keys as PKCS #8 only.
-    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
-    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
-    keystore.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + chain)
-    password.write_text(PASSWORD + "\n")
-    plain, secure, controller = free_port(), free_port(), free_port()
-    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-    node = KafkaNode(
-        folder / "node",
-        plain,
-        properties={
-            "listeners": f"PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},CONTROLLER://127.0.0.1:{controller}",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
-            "listener.name.secure.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.secure.scram-sha-512.sasl.jaas.config": scram,
-            "listener.name.secure.ssl.keystore.type": "PEM",
-            "listener.name.secure.ssl.keystore.location": keystore,
-        },
-        format_options=("--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
-    )
-    node.start()
-    yield SecureBroker(f"127.0.0.1:{plain}", f"127.0.0.1:{secure}", authority, password)
-    node.stop()
+    with secure_broker(tmp_path_factory.mktemp("secure"), [USER], PASSWORD) as broker:
+        yield broker
 
 
 @pytest.fixture
@@ -81,7 +27,7 @@ def secured(broker: SecureBroker, new_instance: Callable[..., Instance]) -> Call
     """Makes instances whose workers know only the secure listener; the test itself uses the plaintext one."""
 
     def make(**changes: object) -> Instance:
-        kafka: Mapping[str, object] = {**broker.kafka_settings(), **changes}
+        kafka: Mapping[str, object] = {**broker.kafka_settings(USER), **changes}
         instance = new_instance(servers=broker.plain, kafka=kafka)
         text = instance.config.read_text()
         assert broker.plain in text
