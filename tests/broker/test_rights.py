@@ -178,7 +178,12 @@ def test_every_component_does_its_job_under_its_own_name(of: Loaded, broker: Sec
             stdout=subprocess.DEVNULL,
             stderr=(tmp_path / verb).open("wb"),
         )
-        for verb, component in (("worker", "worker"), ("notify", "notifier"), ("annotate", "annotator"), ("archive", "archive"))
+        for verb, component in (
+            ("worker", "worker"),
+            ("notify", "notifier"),
+            ("annotate", "annotator"),
+            ("archive", "archive"),
+        )
     }
 
     def told() -> str:
