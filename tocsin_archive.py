@@ -60,7 +60,8 @@ def search(
 
     "In quotation marks" is looked for as it stands, a star stands for endings. Exit status 1 where nothing is found.
     """
-    from streams.archive.command import Wanted, run
+    from streams.archive.command import run
+    from streams.archive.questions import Wanted
 
     wanted = Wanted(
         question, entity, topic, series, alert, sentiment.value if sentiment else "", stream, source, since, until

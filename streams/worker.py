@@ -159,6 +159,8 @@ class _Worker:
         self.health.expect("release", "score")
         live = self._serve(Serving.of(open_scorer(settings.scoring), settings))
         self.health.hold("release")
+        if self.page is not None:
+            self.page.archive.scorers = lambda: [live.current.scorer, *(one.scorer for one in live.beside.values())]
         intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist))
         journal = Journal(settings.state_dir, settings.topics.group("score"))
         progress = self._progress("score", COMMIT_SECONDS)

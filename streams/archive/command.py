@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
-import numpy as np
 import typer
-from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,36 +15,19 @@ from rich.text import Text
 from models.errors import ModelError
 from models.scorer import Scorer
 from streams.archive.entries import AlertEntry, Floats
-from streams.archive.search import Answer, Found, How, moment, search
+from streams.archive.questions import Wanted, embedded, filters_of, names_of, told
+from streams.archive.search import Answer, How, search
 from streams.archive.shelves import SqliteShelves
-from streams.archive.store import MARKS, Filters, Shelves
+from streams.archive.store import MARKS
 from streams.archive.words import expressions
-from streams.errors import InputError
 from streams.intake import WatchList
-from streams.intake.text import clean
 from streams.offline.scoring import open_scorer
 from streams.operate.terminal import harmless
 from streams.scored import SENTIMENTS
 from streams.settings import ScoringSettings, Settings
-from streams.watch.series import plain
 
 SECONDS = 30.0
 STYLE = {"negative": "red", "neutral": "", "positive": "green"}
-
-
-class Wanted(Struct, frozen=True):
-    """What somebody asked for, as typed; empty strings where nothing was."""
-
-    question: str = ""
-    entity: str = ""
-    topic: str = ""
-    series: str = ""
-    alert: str = ""
-    sentiment: str = ""
-    stream: str = ""
-    source: str = ""
-    since: str = ""
-    until: str = ""
 
 
 class Embedder:
@@ -67,11 +47,6 @@ class Embedder:
         return None if scorer is None else embedded(scorer, text)
 
 
-def embedded(scorer: Scorer, text: str) -> Floats:
-    """The embedding of ``text`` as a document that says it would have."""
-    return np.asarray(scorer.score([clean(text).heard]).embedding[0])
-
-
 def run(settings: Settings, wanted: Wanted, *, how: How, most: int, alerts: bool, as_json: bool) -> int:
     """Print what is found; exit status 1 where nothing is.
 
@@ -79,7 +54,9 @@ def run(settings: Settings, wanted: Wanted, *, how: How, most: int, alerts: bool
         InputError: there is no archive, or the question cannot be understood or answered.
     """
     with SqliteShelves(settings.archive_path, SECONDS) as shelves:
-        filters = filters_of(shelves, wanted, _names(settings), time.time_ns() // 1_000_000)
+        filters = filters_of(
+            shelves, wanted, names_of(WatchList.load(settings.intake.watchlist)), time.time_ns() // 1_000_000
+        )
         if alerts:
             asked = expressions(wanted.question)
             found = shelves.alerts(asked[-1] if asked else "", filters, most)
@@ -88,65 +65,6 @@ def run(settings: Settings, wanted: Wanted, *, how: How, most: int, alerts: bool
         answer = search(shelves, wanted.question, filters, Embedder(settings.scoring), how=how, most=most)
     _print(answer, as_json)
     return 0 if answer.found else 1
-
-
-def filters_of(shelves: Shelves, wanted: Wanted, names: dict[str, str], now_ms: int) -> Filters:
-    """What ``wanted`` asks of a document; ``names`` are the ids of entities by their name in lower case.
-
-    Raises:
-        InputError: there is no such alert or series, or a time is none.
-    """
-    since = moment(wanted.since, now_ms) if wanted.since else None
-    until = moment(wanted.until, now_ms) if wanted.until else None
-    series = wanted.series
-    if wanted.alert:
-        alert = shelves.alert(wanted.alert)
-        if alert is None:
-            raise InputError(f"the archive has no alert {wanted.alert[:80]!r}, or more than one that begins so")
-        series = series or alert.alert.series
-        since = alert.starts_ms if since is None else since
-        until = alert.ends_ms if until is None else until
-    elif wanted.entity or wanted.topic:
-        entity = names.get(wanted.entity.casefold(), wanted.entity)
-        parts = [f"{kind}:{plain(name)}" for kind, name in (("entity", entity), ("topic", wanted.topic)) if name]
-        series = "|".join(parts)
-    if series:
-        known = shelves.series(series)
-        if not known:
-            raise InputError(f"the archive has nothing of {series[:200]!r}")
-        series = known
-    if wanted.sentiment and wanted.sentiment not in SENTIMENTS:
-        raise InputError(f"sentiment is one of {', '.join(SENTIMENTS)}")
-    mood = [*SENTIMENTS].index(wanted.sentiment) if wanted.sentiment else None
-    return Filters(series, wanted.stream, wanted.source, mood, since, until)
-
-
-def told(found: Found) -> dict[str, Any]:
-    """A document for a program or a page: plain values, and times in milliseconds."""
-    entry, rest = found.kept.entry, found.kept.entry.rest
-    return {
-        "id": entry.id,
-        "stream": entry.stream,
-        "event_ms": entry.event_ms,
-        "title": entry.title,
-        "text": entry.text,
-        "marked": found.kept.marked,
-        "source": entry.source,
-        "url": rest.url,
-        "lang": rest.lang,
-        "sentiment": SENTIMENTS[entry.mood],
-        "probability": max(rest.probabilities),
-        "topic": rest.topic,
-        "entities": [{"id": id, "name": name, "sentiment": feeling} for id, name, feeling in rest.entities],
-        "release": entry.release,
-        "by_words": found.by_words,
-        "by_meaning": found.by_meaning,
-    }
-
-
-def _names(settings: Settings) -> dict[str, str]:
-    watchlist = WatchList.load(settings.intake.watchlist)
-    return {entity.name.casefold(): entity.id for entity in watchlist.entities.values()}
 
 
 def _print(answer: Answer, as_json: bool) -> None:

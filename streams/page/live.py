@@ -13,11 +13,13 @@ from typing import Any, Protocol
 import msgspec
 from prometheus_client import Counter
 
+from streams.archive.questions import names_of
 from streams.delivery.outputs import Output, Outputs, partition_by_key
 from streams.intake import WatchList
 from streams.metrics import Metrics
 from streams.page.board import Board, Frame
 from streams.page.gauges import MOST_ENTITIES
+from streams.page.looking import LookingBack
 from streams.page.past import Past
 from streams.page.reader import Reader
 from streams.page.rows import Detail, Row, by_weight, detail, find, measured, rows
@@ -74,6 +76,7 @@ class LivePage:
     ) -> None:
         watchlist = WatchList.load(settings.intake.watchlist)
         self.board = Board({entity: watchlist.parents(entity) for entity in watchlist.entities})
+        self.archive = LookingBack(settings, names_of(watchlist))
         self._names = {entity.id: entity.name for entity in list(watchlist.entities.values())[:MOST_NAMES]}
         self.hear: Callable[[Heard], None] = self.board.count
         self.watches: Callable[[], Sequence[Watched]] = lambda: ()
@@ -189,6 +192,7 @@ class LivePage:
             "release": facts.get("release", ""),
             "provider": facts.get("provider", ""),
             "precision": facts.get("precision", ""),
+            "archive": self.archive.there,
             "budget": min((rule.budget for rule in self._settings.rules), default=None),
             "embedded": self._settings.kafka.embedded,
         }

@@ -13,10 +13,11 @@ import msgspec
 from aiohttp import web
 
 from streams import logs
-from streams.errors import DeliveryError
+from streams.errors import DeliveryError, InputError, SettingsError
 from streams.operate.terminal import harmless
 from streams.page.access import CONFIRMING_HEADER, COOKIE, Access, same_origin
 from streams.page.live import LivePage
+from streams.page.looking import Busy
 from streams.records import AlertFeedback, Verdict
 
 MOST_LOOKERS = 32
@@ -70,6 +71,7 @@ class Site:
                 web.get("/events", self._guarded(self._events)),
                 web.get("/series", self._guarded(self._series)),
                 web.get("/search", self._guarded(self._search)),
+                web.get("/documents", self._guarded(self._documents)),
                 web.post("/alerts/{alert_id}", self._guarded(self._say)),
             ]
         )
@@ -170,6 +172,14 @@ class Site:
         words = request.query.get("words", "").strip()[:LONGEST_SERIES]
         return _json(await self._page.find(words) if words else [])
 
+    async def _documents(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return _json(await self._page.archive.ask(request.query))
+        except (InputError, SettingsError) as exc:
+            return _json({"error": str(exc)}, 404 if not self._page.archive.there else 400)
+        except Busy:
+            return _json({"error": "others are looking just now; ask again in a moment"}, 503)
+
     # What is said
 
     async def _say(self, request: web.Request) -> web.StreamResponse:
@@ -212,8 +222,9 @@ def _plain(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=text, headers={**HEADERS, "Cache-Control": "no-store"})
 
 
-def _json(value: object) -> web.Response:
+def _json(value: object, status: int = 200) -> web.Response:
     return web.Response(
+        status=status,
         body=_encoder.encode(value),
         headers={**HEADERS, "Cache-Control": "no-store"},
         content_type="application/json",

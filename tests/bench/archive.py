@@ -23,7 +23,7 @@ import numpy as np
 
 from models.assembly import ensure_shipped
 from models.scorer import Scorer
-from streams.archive.command import embedded
+from streams.archive.questions import embedded
 from streams.archive.search import How, search
 from streams.archive.shelves import SqliteShelves
 from streams.archive.store import Filters

@@ -108,7 +108,8 @@ const card = (each, also, ask) => {
     each.said.map((said) => h("p", { class: `said ${said.verdict}` },
       h("b", {}, { acknowledge: "Acknowledged", dismiss: "Dismissed", confirm: "Confirmed" }[said.verdict]), " by ", quote(said.by), said.note && [": ", quote(said.note)])),
     details,
-    h("menu", { class: "acts" }, Object.entries(SAYING).filter(([verdict]) => verdict !== "acknowledge" || standing(each)).map(([verdict, [label]]) =>
+    h("menu", { class: "acts" }, !silent && h("button", { type: "button", class: "look", "data-look": alert.series, "data-of": alert.alert_id,
+      "data-since": alert.starts_at, "data-until": alert.ends_at }, "Documents"), Object.entries(SAYING).filter(([verdict]) => verdict !== "acknowledge" || standing(each)).map(([verdict, [label]]) =>
       h("button", { type: "button", disabled: Boolean(word(each, verdict)), onclick: () => ask(each, verdict) }, label))));
 };
 

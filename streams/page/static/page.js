@@ -4,6 +4,7 @@ import { $, h, link, quote, switches } from "./dom.js";
 import { mix, trace } from "./chart.js";
 import { clock, count, date, figure, moment, names, plural } from "./words.js";
 import * as alerts from "./alerts.js";
+import * as archive from "./archive.js";
 import * as series from "./series.js";
 
 const STALE_MS = 6000;
@@ -161,6 +162,7 @@ const redraw = () => {
 };
 alerts.begin(redraw);
 series.begin(redraw);
+archive.begin(() => held.status?.stream_ms ?? null);
 switches($("pause").parentElement, (button) => {
   paused = !paused;
   button.setAttribute("aria-pressed", String(paused));
@@ -168,6 +170,8 @@ switches($("pause").parentElement, (button) => {
   drawDocuments();
 });
 document.addEventListener("click", (event) => {
+  const look = event.target.closest("button[data-look]");
+  if (look) archive.open({ series: look.dataset.look, since: look.dataset.since ?? "", until: look.dataset.until ?? "", alert: look.dataset.of ?? "" });
   const button = event.target.closest("button[data-series]");
   if (!button) return;
   series.choose(button.dataset.series);
@@ -176,6 +180,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, dialog");
   if (event.key === "/" && !typing) { event.preventDefault(); $("search").focus(); }
+  if (event.key === "s" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); archive.open(); }
   if (event.key === "Escape" && event.target === $("search")) { $("search").value = ""; $("search").dispatchEvent(new Event("input")); $("search").blur(); }
 });
 setInterval(() => { if (heardAt) notice(); }, 1000);

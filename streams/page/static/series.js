@@ -148,7 +148,8 @@ export const drawDetail = (status = 200) => {
   const focused = place.querySelector("svg.day") === document.activeElement;
   place.replaceChildren(h("article", { class: `card detail ${row.state}`, "aria-label": "The chosen series" },
     h("header", {}, h("h3", {}, title(row.name)), h("span", { class: `badge ${row.state}` }, STATE[row.state]),
-      part && h("button", { type: "button", class: "plain up", "data-series": root }, "all of it")),
+      part && h("button", { type: "button", class: "plain up", "data-series": root }, "all of it"),
+      h("button", { type: "button", class: "plain up look", "data-look": row.name }, "documents")),
     facts(row), mix(mixes.get(row.name) ?? [0, 0, 0], true),
     dayChart(detail, spansOf(row.name, row.open_ms + row.size_ms), Math.max(280, Math.round(place.clientWidth) - 34)),
     inside.length > 0 && h("div", { class: "chips" }, h("span", { class: "label" }, "Topics"),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import tocsin
 from models.registry import Registry
 from models.scorer import Scorer
-from streams.archive.command import embedded
+from streams.archive.questions import embedded
 from tests.streams.archive.library import Room, scored
 from tests.streams.notify.receiving import transition
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streams.archive.command import Wanted, filters_of
 from streams.archive.entries import Floats
+from streams.archive.questions import Wanted, filters_of
 from streams.archive.search import Answer, search
 from streams.archive.shelves import SqliteShelves
 from streams.archive.store import MARKS, Filters

@@ -25,7 +25,7 @@ from streams.page.access import Access
 from streams.page.sentiments import heard
 from streams.page.site import Site
 from streams.records import AlertFeedback, Origin, ScoredDocument, ScoredEntity, SentimentProbs
-from streams.settings import IntakeSettings, Settings, WatchSettings, WebSettings
+from streams.settings import ArchiveSettings, IntakeSettings, Settings, WatchSettings, WebSettings
 from streams.watch.observations import gather
 from streams.watch.watcher import Watcher
 from streams.web import Health, serve
@@ -76,8 +76,11 @@ class NoReader:
 class Newsroom:
     """One worker's page. ``publish`` is what a scored slab does; ``clock`` is the stream's time in ms."""
 
-    def __init__(self, watchlist: Path | None = None, token: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, watchlist: Path | None = None, token: str = "", host: str = "127.0.0.1", archive: Path | None = None
+    ) -> None:
         self.settings = Settings(
+            archive=ArchiveSettings(path=archive or Path("no-archive.sqlite")),
             intake=IntakeSettings(watchlist=watchlist),
             watch=WatchSettings(grace_seconds=0),
             web=WebSettings.model_validate({"host": host, "port": 0, "token": token}),
