@@ -2,6 +2,7 @@
 
 senses     what each detector hears of a document
 windows    means over the last documents against a baseline: the statistic
+unrest     how much the means of a stream stray from one hour to the next: what is allowed them
 tails      how high a statistic climbs by chance: the threshold
 labels     whether the release errs more than it used to
 feed       whether what is delivered is whole

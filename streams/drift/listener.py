@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streams.drift.feed import CHECKS, Delivered, Feed
 from streams.drift.labels import ErrorRate
-from streams.drift.senses import DETECTORS, SHARES, Floats, Senses
+from streams.drift.senses import DETECTORS, Floats, Senses
 from streams.drift.tails import Tail
 from streams.drift.windows import BLOCK, RAREST, STEP, Baseline, Look, Windows, calibrate
 
@@ -63,7 +63,7 @@ class Home:
     def of(cls, senses: Senses, run_length: float = RUN_LENGTH) -> Home:
         """Thresholds for ``run_length`` documents between false alarms; takes a second or two."""
         each = run_length * len(DETECTORS)
-        baselines = {name: Baseline.of(senses.home[name], shares=name in SHARES) for name in DETECTORS}
+        baselines = {name: Baseline.of(senses.home[name]) for name in DETECTORS}
         return cls(
             senses,
             baselines,
@@ -105,7 +105,7 @@ class Listener:
                 replace(baseline),
                 replace(home.tails[name]),
                 SETTLING[name],
-                shares=name in SHARES,
+                pooled=name == "novelty",
             )
         heads = {SENTIMENT_ERROR: "sentiment", TOPIC_ERROR: f"topic.{taxonomy}"}
         self.errors = {name: ErrorRate(home.senses.reference.error(head)[0]) for name, head in heads.items()}

@@ -3,8 +3,9 @@
 What counts is the highest statistic of each block of about a thousand documents. Its distribution is that of a largest
 value (Gumbel 1958). It is first found by resampling the release's own documents, and then learned from the stream,
 whose documents come in bursts: the stream's block maxima are shrunk to the resampled ones. A maximum above the
-threshold counts as one at the threshold and a little more, so that a real drift teaches little, and a stream
-that alarms all the time raises its threshold until it does not.
+threshold counts as one at the threshold and a little more, so that a real drift teaches little. What the distribution
+gets wrong is put right by counting (Robbins and Monro 1951): each alarm raises the threshold by a step, and it sinks by
+the same step in a run length without one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ EULER = 0.5772156649
 SHRINKAGE = 16.0
 """Blocks that the resampled distribution counts for."""
 LEAST_VARIANCE = 0.05
+LOWEST, HIGHEST = -2.0, 10.0
+"""Standard deviations by which counting may lower and raise the threshold."""
+HASTE = 32.0
+"""Blocks of the stream in which a step falls from two standard deviations to one and a half; in the end it is one."""
 MEMORY = 128.0
 """Blocks of the stream that are remembered; older ones fade."""
 
@@ -29,13 +34,29 @@ class Tail:
     variance: float
     run_length: float
     blocks: float = 0.0
+    raised: float = 0.0
+    """Standard deviations by which counting has moved the threshold."""
+
+    def __post_init__(self) -> None:
+        # No stream is taken to be calmer than documents drawn one by one.
+        self._home = self.mean, self.variance
 
     @property
     def threshold(self) -> float:
         """Exceeded by the maximum of one block in ``run_length`` by chance."""
-        scale = np.sqrt(6.0 * self.variance) / np.pi
+        mean, variance = max(self.mean, self._home[0]), max(self.variance, self._home[1])
         surpassed = -np.log1p(-1.0 / self.run_length)
-        return float(self.mean - scale * (EULER + np.log(surpassed)))
+        reach = -np.sqrt(6.0) / np.pi * (EULER + np.log(surpassed)) + self.raised
+        return float(mean + reach * np.sqrt(variance))
+
+    def count(self, blocks: float, *, alarm: bool) -> None:
+        """Note that so much of the stream has gone by, with or without an alarm."""
+        step = 1.0 + HASTE / (HASTE + self.blocks)
+        if alarm:
+            self.raised += step
+        elif self.blocks >= SHRINKAGE:  # before that quiet says nothing yet
+            self.raised -= step * blocks / self.run_length
+        self.raised = min(max(self.raised, LOWEST), HIGHEST)
 
     def learn(self, peak: float) -> None:
         """Take in the highest statistic of one more block."""

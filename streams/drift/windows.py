@@ -2,24 +2,29 @@
 
 Documents come in groups of :data:`STEP`, in order, however the stream was cut. A baseline begins as the release's
 reference and goes on learning from documents that have left the longest window; after an alarm it is made anew from
-the documents that follow, so that what has changed once is the new normal, and is told once.
+the documents that follow, so that what has changed once is the new normal, and is told once. How far a mean may stray
+from the baseline is learned for each window and feature (:mod:`streams.drift.unrest`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.drift.tails import Tail
+from streams.drift.unrest import Unrest
 
 Floats = NDArray[np.float64]
-Squares = TypeVar("Squares", float, Floats)
 
 STEP = 16
 """Documents between two looks at a statistic."""
+LAG, LAG_AFTER = 16, 256
+"""Looks after which one is learned from, and the documents of a stream that are needed for each: what is new has so
+long to be heard before it counts as unrest, but of a stream of which little is known all is learned at once."""
 BLOCK = 64
 """Looks in a block whose highest statistic is remembered for the threshold: 1,024 documents."""
 SEED = 5
@@ -28,6 +33,8 @@ POOL, STREAMS, BLOCKS = 4_000, 48, 8
 TINY = 1e-12
 RAREST = 0.005
 """A class rarer than this counts as if it were this common: one document more of it is no drift."""
+LEAST_VARIANCE = 0.05
+"""Of a feature, as a part of the mean of all: what hardly ever moves is not taken to be fixed."""
 MEMORY = 20_000
 """Documents that a baseline remembers; older ones fade."""
 
@@ -51,40 +58,35 @@ class Moved(NamedTuple):
 
 @dataclass
 class Baseline:
-    """What a stream sounds like: mean feature [R] of ``documents``.
+    """What a stream sounds like: mean feature [R] of ``documents``, and the ``variance`` [R] of a single document's.
 
-    ``scale`` [R] multiplies features before they are compared. Under the null the squared distance of two means is a
-    weighted sum of chi-squares; ``broad`` and ``spread`` are its mean and standard deviation for single documents: the
-    trace of their covariance, and the root of twice the trace of its square.
+    ``spread`` is the standard deviation of a squared distance in which each feature counts one on average: the root of
+    twice the sum of the squared correlations of the features.
     """
 
     mean: Floats
-    scale: Floats
-    documents: float
-    broad: float
+    variance: Floats
     spread: float
+    documents: float
 
     @classmethod
-    def of(cls, features: NDArray[np.float32], *, shares: bool = False) -> Baseline:
+    def of(cls, features: NDArray[np.float32]) -> Baseline:
         """The baseline of n documents' features [n, R]."""
-        mean = features.mean(0, dtype=np.float64)
-        scale = _scale(mean, shares)
-        covariance = np.cov((features * scale).T).reshape(len(mean), -1)
-        return cls(mean, scale, float(len(features)), *_sizes(covariance))
+        variance = _floored(features.var(0, dtype=np.float64))
+        correlation = np.cov((features / np.sqrt(variance)).T).reshape(len(variance), -1)
+        spread = float(np.sqrt(2.0 * np.square(correlation).sum()))
+        return cls(features.mean(0, dtype=np.float64), variance, spread, float(len(features)))
 
     @classmethod
-    def settled(cls, groups: Floats, before: Baseline | None, *, shares: bool = False) -> Baseline:
+    def settled(cls, groups: Floats, before: Baseline | None) -> Baseline:
         """The baseline of sums [g, R] over :data:`STEP` documents each, in order.
 
-        Where there are more features than groups, the shape of their covariance cannot be told, only its size: the
-        shape is that of ``before``.
+        The variance is that of the steps from one group to the next, so that what comes and goes slowly is not in it;
+        how features go together is what it was ``before``.
         """
-        mean = groups.mean(0) / STEP
-        scale = _scale(mean, shares)
-        broad, spread = _sizes(np.cov((groups * scale).T).reshape(len(mean), -1) / STEP)
-        if before is not None and len(mean) > len(groups):
-            spread = before.spread * broad / before.broad
-        return cls(mean, scale, float(len(groups) * STEP), broad, spread)
+        variance = _floored(np.square(np.diff(groups, axis=0)).mean(0) / (2 * STEP))
+        spread = before.spread if before is not None else float(np.sqrt(2.0 * len(variance)))
+        return cls(groups.mean(0) / STEP, variance, spread, float(len(groups) * STEP))
 
     def learn(self, total: Floats, documents: int) -> None:
         """Take in the summed features ``total`` [R] of ``documents`` more."""
@@ -92,18 +94,9 @@ class Baseline:
         self.mean = self.mean + (total - documents * self.mean) / self.documents
         self.documents = min(self.documents, MEMORY)
 
-    def standard(self, distance: Squares, window: int) -> Squares:
-        """A squared distance of the mean of ``window`` documents, in standard deviations under the null."""
-        width = 1.0 / window + 1.0 / self.documents
-        return (distance - self.broad * width) / (self.spread * width)
 
-
-def _scale(mean: Floats, shares: bool) -> Floats:
-    return 1.0 / np.sqrt(np.maximum(mean, RAREST)) if shares else np.ones_like(mean)
-
-
-def _sizes(covariance: Floats) -> tuple[float, float]:
-    return max(float(np.trace(covariance)), TINY), max(float(np.sqrt(2.0 * np.square(covariance).sum())), TINY)
+def _floored(variance: Floats) -> Floats:
+    return np.maximum(variance, max(LEAST_VARIANCE * float(variance.mean()), TINY))
 
 
 @dataclass
@@ -119,7 +112,7 @@ class Windows:
     baseline: Baseline | None
     tail: Tail
     settling: int
-    shares: bool = False
+    pooled: bool = False
     slack: float = 0.0
     documents: int = 0
     alarms: int = 0
@@ -136,23 +129,33 @@ class Windows:
     _looks: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        spread = self.baseline.spread if self.baseline is not None else np.sqrt(2.0 * self.width)
+        self.unrest = Unrest(self.sizes, self.width, 2.0 * self.width**2 / spread**2, self.pooled)
+        self._lengths = np.array(self.sizes, np.float64)[:, None]
+        self._spans = [size // STEP for size in self.sizes]
         self._clear()
 
     def hear(self, group: Floats) -> Look:
         """Take in the summed features [R] of the next :data:`STEP` documents, and look."""
         self.documents += STEP
+        self.unrest.hear(group, STEP)
         if self.baseline is None or self._settling:
             self._settle(group)
+            self.tail.count(1.0 / BLOCK, alarm=False)
             return Look(self.documents, 0.0, self.tail.threshold, False)
         statistic, size = self._slide(self.baseline, group)
         threshold = self.tail.threshold
         alarm = statistic > threshold
         self._remember(statistic, alarm)
+        self.tail.count(1.0 / BLOCK, alarm=alarm)
         if alarm:
             self.alarms += 1
             now = self._sums[self.sizes.index(size)] / size
             self.moved = Moved(size, now, self.baseline.mean.copy())
             self._settling = True
+            while self._unlearned:
+                self.unrest.learn(*self._unlearned.popleft(), self.baseline.variance, STEP)
+            self.unrest.begin()
             self._clear()
         return Look(self.documents, statistic if np.isfinite(statistic) else 0.0, threshold, alarm)
 
@@ -162,26 +165,33 @@ class Windows:
         place = self._held % longest
         if self._held >= longest:
             baseline.learn(self._ring[place], STEP)
-        highest, widest = -np.inf, 0
-        for at, size in enumerate(self.sizes):
-            span = size // STEP
-            self._sums[at] += group
+        self._sums += group
+        for at, span in enumerate(self._spans):
             if self._held >= span:
                 self._sums[at] -= self._ring[(self._held - span) % longest]
-            if self._held + 1 >= span:
-                apart = (self._sums[at] / size - baseline.mean) * baseline.scale
-                beyond = max(0.0, float(np.sqrt(apart @ apart)) - self.slack)
-                statistic = baseline.standard(beyond * beyond, size)
-                if statistic > highest:
-                    highest, widest = statistic, size
         self._ring[place] = group
         self._held += 1
-        return highest, widest
+        full = np.array([self._held >= span for span in self._spans])
+        if not full[0]:
+            return -np.inf, 0
+        means = self._sums / self._lengths
+        apart = means - baseline.mean
+        if self.slack:
+            length = np.sqrt(np.square(apart).sum(1, keepdims=True))
+            apart = apart * np.maximum(0.0, 1.0 - self.slack / np.maximum(length, TINY))
+        allowed = self.unrest.allowed(baseline.variance, baseline.documents)
+        distances = (np.square(apart) / allowed).sum(1)
+        statistics = np.where(full, (distances - self.width) / baseline.spread, -np.inf)
+        self._unlearned.append((means, full))
+        while len(self._unlearned) > min(LAG, self.documents // LAG_AFTER):
+            self.unrest.learn(*self._unlearned.popleft(), baseline.variance, STEP)
+        highest = int(statistics.argmax())
+        return float(statistics[highest]), self.sizes[highest]
 
     def _settle(self, group: Floats) -> None:
         self._kept.append(group)
         if len(self._kept) * STEP >= self.settling:
-            self.baseline = Baseline.settled(np.array(self._kept), self.baseline, shares=self.shares)
+            self.baseline = Baseline.settled(np.array(self._kept), self.baseline)
             self.own, self._settling = True, False
             self._kept.clear()
 
@@ -196,6 +206,7 @@ class Windows:
         self._ring = np.zeros((self.sizes[-1] // STEP, self.width))
         self._sums = np.zeros((len(self.sizes), self.width))
         self._held = 0
+        self._unlearned: deque[tuple[Floats, NDArray[np.bool_]]] = deque()
 
 
 def calibrate(home: NDArray[np.float32], true: Baseline, sizes: tuple[int, ...], run_length: float) -> Tail:
@@ -210,14 +221,14 @@ def calibrate(home: NDArray[np.float32], true: Baseline, sizes: tuple[int, ...],
     peaks: list[float] = []
     for _ in range(STREAMS):
         stream = groups[draw.integers(0, POOL, sizes[-1] // STEP + BLOCKS * BLOCK)]
-        known = groups[draw.integers(0, POOL, -(-len(home) // STEP))]
-        baseline = replace(true, mean=known.mean(0) / STEP)
+        known = groups[draw.integers(0, POOL, -(-len(home) // STEP))].mean(0) / STEP
         sums = np.concatenate([np.zeros((1, stream.shape[1])), np.cumsum(stream, axis=0)])
         highest = np.full(BLOCKS * BLOCK, -np.inf)
         for size in sizes:
             span = size // STEP
             means = (sums[span:] - sums[:-span])[-len(highest) :] / size
-            distance = np.square((means - baseline.mean) * baseline.scale).sum(1)
-            highest = np.maximum(highest, baseline.standard(distance, size))
+            allowed = true.variance * (1.0 / size + 1.0 / len(home))
+            distance = (np.square(means - known) / allowed).sum(1)
+            highest = np.maximum(highest, (distance - len(true.mean)) / true.spread)
         peaks += highest.reshape(BLOCKS, BLOCK).max(1).tolist()
     return Tail(float(np.mean(peaks)), float(np.var(peaks)), run_length / (BLOCK * STEP))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streams.drift.labels import ErrorRate
 from streams.drift.listener import SETTLING, SIZES, Home
-from streams.drift.senses import DETECTORS, SHARES
+from streams.drift.senses import DETECTORS
 from streams.drift.windows import STEP, Windows
 
 Ints = NDArray[np.int64]
@@ -95,7 +95,7 @@ def listeners(home: Home) -> dict[str, Windows]:
             replace(home.baselines[name]),
             replace(home.tails[name]),
             SETTLING[name],
-            shares=name in SHARES,
+            pooled=name == "novelty",
         )
         for name in DETECTORS
     }

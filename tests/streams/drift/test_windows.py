@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from streams.drift.labels import DELAY, RUN_LENGTH, ErrorRate
 from streams.drift.tails import Tail
+from streams.drift.unrest import Unrest
 from streams.drift.windows import BLOCK, STEP, Baseline, Windows, calibrate
 
 QUIET = 1e9
@@ -20,7 +23,7 @@ def windows(draw: np.random.Generator, sizes: tuple[int, ...], mean: float = QUI
     return Windows(sizes, width, baseline, Tail(mean, 1e-12, 30.0), settling=64)
 
 
-@given(st.integers(1, 70), st.integers(0, 99))
+@given(st.integers(4, 70), st.integers(0, 99))
 def test_the_statistic_is_that_of_the_last_documents(groups: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
     sizes = (32, 64, 256)
@@ -29,33 +32,83 @@ def test_the_statistic_is_that_of_the_last_documents(groups: int, seed: int) -> 
     sums = draw.normal(0.0, 4.0, (groups, 3))
     for group in sums:
         baseline = Baseline(**vars(heard.baseline))
+        unrest = deepcopy(heard.unrest)
         look = heard.hear(group)
-    # The baseline learns from what leaves the longest window, before the comparison.
+    # The baseline learns from what leaves the longest window, before the comparison; the stream's unrest after it.
     if groups > 16:
         baseline.learn(sums[groups - 17], STEP)
+    unrest.hear(sums[-1], STEP)
+    allowed = unrest.allowed(baseline.variance, baseline.documents)
     expected = [
-        baseline.standard(float(np.square(sums[-size // STEP :].sum(0) / size - baseline.mean).sum()), size)
-        for size in sizes
+        (np.square(sums[-size // STEP :].sum(0) / size - baseline.mean) / allowed[at]).sum() - 3
+        for at, size in enumerate(sizes)
         if groups >= size // STEP
     ]
     assert look.documents == groups * STEP
-    assert look.statistic == pytest.approx(max(expected, default=0.0), abs=1e-6)
+    assert look.statistic == pytest.approx(max(expected) / baseline.spread, abs=1e-6)
 
 
 def test_a_distance_under_the_null_is_about_none_of_its_standard_deviations() -> None:
     draw = np.random.default_rng(3)
     baseline = Baseline.of(draw.normal(0.0, 2.0, (20_000, 40)).astype(np.float32))
     means = draw.normal(0.0, 2.0 / np.sqrt(128), (4_000, 40))
-    found = baseline.standard(np.square(means - baseline.mean).sum(1), 128)
+    allowed = baseline.variance * (1 / 128 + 1 / baseline.documents)
+    found = ((np.square(means - baseline.mean) / allowed).sum(1) - 40) / baseline.spread
     assert abs(float(found.mean())) < 0.1
     assert float(found.std()) == pytest.approx(1.0, abs=0.1)
 
 
-def test_shares_are_compared_by_how_rare_they_are() -> None:
-    shares = np.tile(np.array([0.99, 0.01], np.float32), (100, 1))
-    baseline = Baseline.of(shares, shares=True)
-    assert baseline.scale[1] == pytest.approx(10.0, rel=1e-3)
-    assert baseline.scale[0] == pytest.approx(1.0, rel=0.01)
+def test_what_hardly_ever_moves_is_not_taken_to_be_fixed() -> None:
+    features = np.tile(np.array([0.0, 1.0, 0.5], np.float32), (100, 1))
+    features[::2, 1] = 0.0
+    baseline = Baseline.of(features)
+    assert baseline.variance[1] == pytest.approx(0.25)
+    assert baseline.variance[0] == baseline.variance[2] == pytest.approx(0.05 * 0.25 / 3)
+
+
+def test_a_baseline_that_settles_counts_what_comes_and_goes_slowly_as_no_variance() -> None:
+    draw = np.random.default_rng(5)
+    slow = 40.0 * np.sin(np.arange(400) / 40)[:, None]
+    baseline = Baseline.settled(draw.normal(0.0, 4.0, (400, 2)) + slow, None)
+    assert baseline.variance == pytest.approx([1.0, 1.0], rel=0.3)
+
+
+def waves(draw: np.random.Generator, groups: int) -> np.ndarray:
+    """Sums of three features: the first comes and goes within hundreds of documents, the others do not."""
+    level, found = 0.0, draw.normal(0.0, 4.0, (groups, 3))
+    for at in range(groups):
+        level = 0.97 * level + draw.normal(0.0, 0.12)
+        found[at, 0] += STEP * level
+    return found
+
+
+def heard_unrest(sums: np.ndarray) -> Unrest:
+    unrest = Unrest((64, 256), 3, 3.0)
+    for at in range(16, len(sums)):
+        unrest.hear(sums[at], STEP)
+        means = np.stack([sums[at - size // STEP + 1 : at + 1].sum(0) / size for size in unrest.sizes])
+        unrest.learn(means, np.ones(2, np.bool_), np.ones(3), STEP)
+    return unrest
+
+
+def test_a_feature_that_comes_and_goes_may_stray_and_the_others_may_not() -> None:
+    unrest = heard_unrest(waves(np.random.default_rng(1), 4_000))
+    assert unrest.factors[1, 0] > 20
+    assert unrest.factors[1, 0] > 2 * unrest.factors[0, 0]
+    assert unrest.factors[:, 1:].max() < 4
+    assert heard_unrest(np.random.default_rng(2).normal(0.0, 4.0, (4_000, 3))).factors == pytest.approx(1.0, abs=0.35)
+
+
+def test_a_stream_that_is_elsewhere_for_good_is_not_restless() -> None:
+    sums = np.random.default_rng(3).normal(0.0, 4.0, (4_000, 3)) + STEP * 5.0
+    assert heard_unrest(sums).factors == pytest.approx(1.0, abs=0.35)
+
+
+def test_restlessness_counts_more_while_little_is_known_of_it() -> None:
+    some = waves(np.random.default_rng(4), 4_000)
+    young, old = (heard_unrest(some[:groups]) for groups in (200, 4_000))
+    beyond = [float(one.allowed(np.ones(3), 1e9)[0, 0] / (one.factors[0, 0] / 64)) for one in (young, old)]
+    assert beyond[0] > 3 > 1.5 > beyond[1]
 
 
 def test_after_an_alarm_the_next_documents_are_the_new_normal() -> None:
@@ -93,6 +146,27 @@ def test_a_stream_that_alarms_all_the_time_raises_its_threshold_until_it_does_no
         tail.learn(12.0)
         blocks += 1
     assert 3 < blocks < 200
+
+
+def test_alarms_are_as_rare_as_asked_whatever_the_statistic() -> None:
+    """Blocks whose maxima have a far heavier tail than the one that the threshold is taken from."""
+    draw, tail = np.random.default_rng(7), Tail(3.0, 1.0, 40.0)
+    count = 0
+    for peak in 3.0 + draw.pareto(1.5, 8_000):
+        alarm = bool(peak > tail.threshold)
+        tail.learn(float(peak))
+        tail.count(1.0, alarm=alarm)
+        count += alarm
+    assert 8_000 / count == pytest.approx(40.0, rel=0.15)
+
+
+def test_a_quiet_stream_does_not_make_it_easily_startled() -> None:
+    tail = Tail(3.0, 1.0, 40.0)
+    first = tail.threshold
+    for _ in range(2_000):
+        tail.learn(-2.0)
+        tail.count(1.0, alarm=False)
+    assert first - 2.5 < tail.threshold < first - 1.5
 
 
 def test_the_calibrated_threshold_keeps_its_run_length_on_other_draws() -> None:
