@@ -80,7 +80,7 @@ def lanes(incidents: Sequence[Incident], first: int, last: int) -> str:
     for lane, name in enumerate(names):
         y = 8 + lane * step
         body.append(
-            f"<text x={left - 10} y={y + 11} text-anchor=end class=lane>{escape(_cut(spoken(name), 38))}</text>"
+            f"<text x={left - 10} y={y + 11} text-anchor=end class=lane>{escape(_cut(spoken(name), 34))}</text>"
         )
         body.append(f"<path class=rule d='M{left} {y + 7.5}H{WIDTH - RIGHT}'/>")
         for incident in incidents:
@@ -120,7 +120,7 @@ def curve(outcomes: Sequence[Outcome], days: float, series_days: float, actual: 
         body.append(f"<text x={at:.1f} y={height - 14} text-anchor=middle>{budget:g}</text>")
         up = y(math.log10(max(value, 10.0**low)))
         body.append(f"<circle class='dot{here}' cx={at:.1f} cy={up:.1f} r=5><title>{value:.3g} a day</title></circle>")
-    for label, points, name in (("rang", rows, "rang"), ("allowed to be false", allowed, "allowed")):
+    for label, points, name in (("rang", rows, "rang"), ("false at most", allowed, "allowed")):
         end = y(math.log10(max(points[0][1], 10.0**low)))
         body.append(f"<text x={WIDTH - 142} y={end + 4:.1f} class='{name} name'>{label}, a day</text>")
     return _svg(height, "incidents a day by budget", body)
@@ -255,7 +255,8 @@ def _linear(low: float, high: float, start: float, end: float) -> Scale:
 
 
 def _svg(height: int, label: str, body: Iterable[str]) -> str:
-    return f"<svg viewBox='0 0 {WIDTH} {height}' role=img aria-label='{label}'>{''.join(body)}</svg>"
+    drawn = f"<svg viewBox='0 0 {WIDTH} {height}' role=img aria-label='{label}'>{''.join(body)}</svg>"
+    return f"<div class=wide tabindex=0>{drawn}</div>"
 
 
 def _cut(text: str, longest: int) -> str:

@@ -129,8 +129,9 @@ def _what_if(outcomes: Sequence[Outcome], totals: Totals, budget: float | None) 
     return (
         "<section><h2>What if the budget were another?</h2>"
         f"{curve(outcomes, totals.days, totals.series_days, budget)}"
-        "<table><thead><tr><th>budget</th><th>incidents</th><th>a day</th><th>per series and day</th><th>new</th>"
-        f"<th>lost of these {totals.incidents:,}</th></tr></thead><tbody>{rows}</tbody></table></section>"
+        "<div class=wide tabindex=0><table><thead><tr>"
+        "<th>budget</th><th>incidents</th><th>a day</th><th>per series and day</th><th>new</th>"
+        f"<th>lost of these {totals.incidents:,}</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 

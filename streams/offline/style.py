@@ -51,5 +51,8 @@ path.usual{stroke-dasharray:5 4}.share{fill:var(--gold);opacity:.65}.score{fill:
 polyline.allowed{stroke:var(--usual);stroke-dasharray:5 4}
 svg text.rang{fill:var(--bell)}svg text.allowed{fill:var(--usual)}
 svg .name{font-size:12px}.dot{fill:var(--card);stroke:var(--bell);stroke-width:2.2}.dot.here{fill:var(--bell)}
+.wide:focus-visible{outline:2px solid var(--usual);outline-offset:4px;border-radius:6px}
+@media(max-width:680px){.wide{overflow-x:auto}.wide>*{min-width:640px}
+section{padding:1.1rem 1rem}main{padding:1.6rem .8rem 2rem}}
 @media print{section{break-inside:avoid}}
 """

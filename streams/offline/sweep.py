@@ -51,15 +51,19 @@ class Heard:
 class Sweep:
     """Step k is the k-th row of each series; every row is scored before it is learned.
 
-    Without ``with_share`` the negatives are not looked at: volume alone decides.
+    Without ``with_share`` the negatives are not looked at: volume alone decides. A series of a table depends on no
+    other, unless all are ``pooled`` as those of one kind are live.
     """
 
-    def __init__(self, counts: Counts, tuning: Tuning, budget: float, with_share: bool = True) -> None:
+    def __init__(
+        self, counts: Counts, tuning: Tuning, budget: float, with_share: bool = True, pooled: bool = False
+    ) -> None:
         self.counts = counts
         self.tuning = tuning
         self.threshold = tuning.threshold(budget)
         self.version = rule_version(Rule(name="detect", budget=budget))
         self.state = SpikeState.empty(len(counts.names), tuning)
+        self.state.kind[:] = pooled
         self.surges = None if with_share else SurgeWatch(len(counts.names), tuning)
         self.policy = Policy()
         self.incidents: dict[int, Incident] = {}

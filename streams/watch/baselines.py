@@ -217,6 +217,7 @@ def _learn_tail(state: SpikeState, slots: Slots, evidence: Floats, held: NDArray
     rows = state.tail_rows[slots] + 1
     shrink = np.where(n > TAIL_MOST, TAIL_MOST / np.maximum(n, 1.0), 1.0)
     state.tail_sum[slots], state.tail_n[slots], state.tail_rows[slots] = total * shrink, n * shrink, rows * shrink
+    state.pool_tails()
 
 
 def _learn_season(

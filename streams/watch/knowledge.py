@@ -22,8 +22,12 @@ DAY_SECONDS = 86_400
 HOUR_SECONDS = 3600
 TAIL_START = 1.3
 """Evidence above which a series' own tail is learned: one window in twenty under the model."""
-TOGETHER = 0.3
+TOGETHER = 0.35
 """log10 of how many windows a false alarm is loud for, on average: they share their scales and come together."""
+MOST_KINDS = 8
+"""Kinds of series whose tails are pooled apart; series of kind 0 are pooled with nobody."""
+POOL_UNIT = 1024.0
+"""Tails are summed in whole parts of 1/1024: so a pool does not depend on the order in which series were met."""
 LATE_ROWS = 4
 """Closed windows that late documents may still correct, beyond those the scales need."""
 
@@ -76,7 +80,7 @@ class Tuning:
         """The score that ``budget`` false alarms per series and day ask for.
 
         >>> round(Tuning(900).threshold(0.01), 2)
-        3.68
+        3.63
         """
         return max(TAIL_START, -math.log10(budget / self.rows_per_day) - TOGETHER)
 
@@ -104,7 +108,8 @@ class SpikeState:
     ``drift``, ``drift_var``: where the share's log-odds wandered to; ``vn/vd``: spread of the share; ``creep``:
     evidence of a lasting rise of it, ``since_*`` what speaks for it, was counted and was expected since it seems to
     have begun, over how many rows; ``tail_*``: excesses of evidence; ``seen``: rows learned; ``stories``: documents
-    counted; ``ring_*``: the last rows, what was counted and what was expected of negatives and of others.
+    counted; ``ring_*``: the last rows, what was counted and what was expected of negatives and of others; ``kind``:
+    with whose tails its own is pooled (0: nobody's).
     """
 
     level: Floats
@@ -143,7 +148,11 @@ class SpikeState:
     ring_n: NDArray[np.float32]
     ring_mu: NDArray[np.float32]
     ring_other: NDArray[np.float32]
+    kind: NDArray[np.int8]
     head: int = 0
+
+    def __post_init__(self) -> None:
+        self.pool_tails()
 
     @classmethod
     def empty(cls, capacity: int, tuning: Tuning) -> SpikeState:
@@ -162,6 +171,7 @@ class SpikeState:
             ring_n=np.zeros(ring, np.float32),
             ring_mu=np.zeros(ring, np.float32),
             ring_other=np.zeros(ring, np.float32),
+            kind=np.zeros(capacity, np.int8),
         )
         state.forget(slice(None))
         return state
@@ -170,6 +180,17 @@ class SpikeState:
         """Return ``slots`` to knowing nothing but the priors."""
         for name, array in self.arrays().items():
             array[..., slots] = _PRIORS.get(name, 0)
+        self.pool_tails()
+
+    def pool_tails(self) -> None:
+        """Sum up ``tail_n``, ``tail_sum`` and ``tail_rows`` of each kind: ``pools`` (3, :data:`MOST_KINDS`).
+
+        Whoever changes a tail calls this, so that the pools are always those of the arrays.
+        """
+        tails = (self.tail_n, self.tail_sum, self.tail_rows)
+        sums = [np.bincount(self.kind, np.rint(tail * POOL_UNIT), MOST_KINDS) / POOL_UNIT for tail in tails]
+        self.pools: Floats = np.stack(sums)
+        self.pools[:, 0] = 0.0
 
     def grow(self, capacity: int, tuning: Tuning) -> None:
         """Make room for ``capacity`` slots; the new ones know nothing."""

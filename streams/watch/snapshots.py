@@ -27,7 +27,7 @@ from streams.watch.windows import Item
 if TYPE_CHECKING:
     from streams.watch.watcher import Watcher
 
-FORMAT = 7
+FORMAT = 8
 MANIFEST = "manifest"
 
 
@@ -161,6 +161,7 @@ def _fill_table(watcher: Watcher, manifest: Manifest, arrays: dict[str, NDArray[
     for name, array in table.state.arrays().items():
         place = array[..., :top]
         place[...] = arrays[f"state_{name}"]
+    table.state.pool_tails()
     table.state.head = manifest.head
     watcher.heights = Heights(len(table.open_y))
     watcher.heights.table[:, :top] = arrays["heights"]

@@ -35,8 +35,8 @@ from streams.watch.tails import Floats, bounded, share_tail, volume_tail
 
 __all__ = ["DAY_SECONDS", "SpikeState", "Tuning", "Verdicts", "bars", "crept", "recent", "rescore", "score"]
 
-TAIL_PRIOR = 60.0
-"""Excesses' worth of believing that a series' tail is the model's."""
+TAIL_PRIOR = 30.0
+"""Excesses' worth of believing that a series' tail is the model's, and as many that it is that of its kind."""
 TAIL_SHAPE = 0.2
 """How much longer than exponential a tail is for each unit that its mean excess is above the model's."""
 LN10 = math.log(10)
@@ -235,13 +235,26 @@ def _sums(
 
 
 def _against_own_tail(state: SpikeState, slots: Slots, evidence: Floats) -> Floats:
-    """J*: evidence re-read by how often and how far this series exceeds TAIL_START, as far as it is known."""
+    """J*: evidence re-read by how often and how far this series exceeds TAIL_START, as far as it is known.
+
+    What is not known of it is taken half from the model, half from all series of its kind: where a whole source is
+    clumsier than the model, a new series of it does not have to ring first to show it.
+    """
     out = np.zeros(len(evidence))
     hit = np.flatnonzero(evidence > TAIL_START)
     if hit.size:
-        n = state.tail_n[slots][hit] + TAIL_PRIOR
-        mean = np.maximum((state.tail_sum[slots][hit] + TAIL_PRIOR / LN10) / n, 1 / LN10)
-        rate = bounded(n / (state.tail_rows[slots][hit] + TAIL_PRIOR * 10**TAIL_START), 10**-TAIL_START, 1.0)
+        prior = _tail_prior(state)[:, state.kind[slots][hit]]
+        n = state.tail_n[slots][hit] + prior[0]
+        mean = np.maximum((state.tail_sum[slots][hit] + prior[1]) / n, 1 / LN10)
+        rate = bounded(n / (state.tail_rows[slots][hit] + prior[2]), 10**-TAIL_START, 1.0)
         shape = TAIL_SHAPE * (mean * LN10 - 1) + 1e-6
         out[hit] = -np.log10(rate) + np.log1p(shape * (evidence[hit] - TAIL_START) / mean) / (LN10 * shape)
     return out
+
+
+def _tail_prior(state: SpikeState) -> Floats:
+    """Excesses, their sum and the rows they are of, by kind (3, kinds): what a series of that kind begins with."""
+    model = TAIL_PRIOR * np.array([[1.0], [1 / LN10], [10**TAIL_START]])
+    pool = state.pools + 2 * model
+    prior: Floats = model + TAIL_PRIOR * pool / pool[0]
+    return prior

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.alerting import KINDS
 from streams.watch.knowledge import DAY_SECONDS, SpikeState, Tuning
 from streams.watch.rules import CompiledRule, covering
+from streams.watch.series import kind_of
 from streams.watch.slots import Slots
 
 FIRST_CAPACITY = 64
@@ -44,8 +46,9 @@ class SeriesTable:
         return slot
 
     def cover(self, slot: int, series: str) -> None:
-        """Note which rules cover ``series``, which lives in ``slot``."""
+        """Note which rules cover ``series``, which lives in ``slot``, and whose tails are pooled with its own."""
         self.covered[:, slot] = covering(self.rules, series)
+        self.state.kind[slot] = 1 + KINDS.index(kind_of(series))
 
     def count(self, slots: Sequence[int], negative: Sequence[bool], event_ms: Sequence[int]) -> None:
         """Count one story per entry into the open window."""

@@ -1,4 +1,5 @@
-"""The alarm under what befalls streams: late documents, an outage, summer time, short rows, misread labels.
+"""The alarm under what befalls streams: late documents, an outage, summer time, short rows, misread labels,
+a source whose negatives clump.
 
     python tests/bench/conditions.py [--keys 400] [--seed N]
 
@@ -38,6 +39,8 @@ from tests.evaluation.trials import DAY, REPORTING_SEEDS, WINDOW_SECONDS, Floats
 
 BUDGET = 0.01
 ONE_MORE = (3.4, 3.6, 3.86, 4.86)
+COMPANY, NEW_DAYS = 1.5, (3, 14)
+"""How many others half of the negatives of a clumsy source bring with them, and how old its series are."""
 WHEN = 28
 """The day of the outage and of the clock: two weeks after judging begins."""
 
@@ -80,6 +83,12 @@ def befallen(seed: int, keys: int) -> dict[str, Any]:
         heard = sounded(trial, BUDGET)
         loud = (heard.score >= heard.threshold).astype(float)
         found[name] = {**told(Judge(trial).at_own_thresholds(loud > 0)), "week": in_week(trial, loud)}
+    for days in NEW_DAYS:
+        trial = parametric(seed, keys, days=days + 14, burn=days * DAY, company=COMPANY)
+        for pooled, name in ((True, "tails pooled"), (False, "each tail by itself")):
+            heard = sounded(trial, BUDGET, pooled=pooled)
+            figures = told(Judge(trial).of_alerts(heard.ringing, heard.onset))
+            found[f"a clumsy source, judged from day {days} on, {name}"] = figures
     scores, thresholds = five_minute_scores(usual, BUDGET, seed)
     found["rows of five minutes"] = told(Judge(usual).at_own_thresholds(scores >= thresholds))
     return found

@@ -23,8 +23,9 @@ class Sounded:
     onset: np.ndarray
 
 
-def sounded(trial: Trial, budget: float, *, raw: bool = False, share: bool = True) -> Sounded:
-    """What the detector says of ``trial``; ``raw`` leaves the copies in, without ``share`` volume alone decides."""
+def sounded(trial: Trial, budget: float, *, raw: bool = False, share: bool = True, pooled: bool = False) -> Sounded:
+    """What the detector says of ``trial``; ``raw`` leaves the copies in, without ``share`` volume alone decides,
+    ``pooled`` takes all for series of one kind, as the watcher would."""
     total = trial.raw_total if raw else trial.total
     negative = trial.raw_negative if raw else trial.negative
     counts = Counts(
@@ -34,7 +35,7 @@ def sounded(trial: Trial, budget: float, *, raw: bool = False, share: bool = Tru
         negatives=negative,
         lengths=np.full(trial.keys, trial.windows, np.intp),
     )
-    return _of(Sweep(counts, Tuning(WINDOW_SECONDS), budget, with_share=share).run())
+    return _of(Sweep(counts, Tuning(WINDOW_SECONDS), budget, with_share=share, pooled=pooled).run())
 
 
 def sounded_backgrounds(backgrounds: Sequence[Background], budget: float) -> list[Sounded]:

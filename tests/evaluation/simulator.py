@@ -30,15 +30,28 @@ CASCADE_SPLIT = (0.4, 0.3, 0.2, 0.1)
 
 
 def parametric(
-    seed: int, keys: int = 500, days: int = DAYS, burn: int = BURN, missed: float = MISSED, often: float = 1.0
+    seed: int,
+    keys: int = 500,
+    days: int = DAYS,
+    burn: int = BURN,
+    missed: float = MISSED,
+    often: float = 1.0,
+    company: float = 0.0,
 ) -> Trial:
-    """Benchmark b1 for ``keys`` keys of ``days`` days; bursts and cascades come ``often`` times as often."""
+    """Benchmark b1 for ``keys`` keys of ``days`` days; bursts and cascades come ``often`` times as often.
+
+    With ``company`` half of all negative documents bring others with them, so many on average: a source whose
+    negatives clump as in no model.
+    """
     rng = np.random.default_rng(seed)
     windows = days * DAY
     mu, r, shift = _levels(rng, windows, keys, burn)
     total = rng.poisson(mu * rng.gamma(r, 1 / r, (windows, keys))).astype(float)
     p0 = drawn_p0(rng, keys)
     negative, share = negatives_of(rng, total, p0)
+    if company:
+        brought = rng.poisson(company * rng.binomial(negative.astype(np.int64), 0.5))
+        negative, total = negative + brought, total + brought
     room = Room(windows, keys, burn)
     usual = mu * share
     spikes = _spikes(rng, room, negative, total, usual, r)
