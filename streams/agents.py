@@ -29,6 +29,7 @@ from streams.delivery.slabs import Place, Slab
 from streams.delivery.snapshots import SLOTS, Snapshot, SnapshotStore
 from streams.delivery.watchdog import Progress
 from streams.errors import DeliveryError, SnapshotError, TopicsError
+from streams.intake.event_time import parse_time
 from streams.metrics import Metrics
 from streams.page.sentiments import Heard
 from streams.records import Alert, AlertState, Observations, encode
@@ -308,6 +309,8 @@ class Watching:
         self.consumer.release(slab)
         for alert in alerts:
             self._metrics.alerts.labels(alert.state, alert.severity).inc()
+            if alert.state == "firing" and (end_ms := parse_time(alert.window.end)) is not None:
+                self._metrics.alert_delay.observe(max(0.0, time.time() - end_ms / 1000))
         self._watches[slab.place].report(self._metrics)
 
     # What the transport asks

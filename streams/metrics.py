@@ -22,6 +22,8 @@ END_TO_END_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 # Token budgets make batches of 2 to a few hundred documents.
 BATCH_BUCKETS: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 
+# The grace for late documents is a minute by default; an hour means a backlog, more a replay of the past.
+DELAY_BUCKETS: Final = (5.0, 15.0, 30.0, 60.0, 75.0, 90.0, 120.0, 180.0, 300.0, 900.0, 3600.0)
 # A near server takes tens of milliseconds, one that drips is cut off at feeds.timeout_seconds.
 FEED_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
@@ -47,6 +49,7 @@ class Metrics:
     watermark: Gauge
     snapshots: Counter
     alerts: Counter
+    alert_delay: Histogram
     notifications: Counter
     alert_feedback: Counter
     annotations: Counter
@@ -113,6 +116,9 @@ class Metrics:
             ),
             snapshots=counter("snapshots", "Snapshots of the watch state."),
             alerts=counter("alerts", "Alert transitions.", "state", "severity"),
+            alert_delay=histogram(
+                "alert_delay_seconds", "The end of the window that rang to its alert, acknowledged.", DELAY_BUCKETS
+            ),
             notifications=counter("notifications", "Deliveries to a sink.", "sink", "outcome"),
             alert_feedback=counter("alert_feedback", "What people said of alerts.", "verdict"),
             annotations=counter("annotations", "Alerts told again with what a model says of them.", "verdict"),

@@ -33,6 +33,18 @@ def alarm() -> dashboard.Dashboard:
             query("10 * 0.01 * sum(tocsin_series)", "ten times the budget"),
         ),
         graph(
+            "Delay of an alert",
+            "From the end of the window that rang to the alert on its topic; the grace for late documents is in it.",
+            "s",
+            *(
+                query(
+                    f"histogram_quantile({q}, sum by (le) (increase(tocsin_alert_delay_seconds_bucket[1d])))",
+                    f"{int(q * 100)} of 100",
+                )
+                for q in (0.5, 0.95)
+            ),
+        ),
+        graph(
             "Transitions",
             "An hour, by state.",
             "short",

@@ -12,7 +12,7 @@ def model() -> dashboard.Dashboard:
     return board(
         "model",
         "Model",
-        "The release that scores.",
+        "The release that scores, whether the stream is still what it knows, and what is to be labelled.",
         graph(
             "Release",
             "Workers by release, provider and precision.",
@@ -43,5 +43,49 @@ def model() -> dashboard.Dashboard:
                 f"sum by (name) ({NEGATIVE}) / (sum by (name) ({DOCUMENTS}) > 0)",
                 "{{name}}",
             ),
+        ),
+        graph(
+            "Drift against its threshold",
+            "Statistic of each detector over what it alarms above: at 1 it alarms.",
+            "percentunit",
+            query(
+                "max by (stream, detector) (tocsin_drift_statistic / (tocsin_drift_threshold > 0))",
+                "{{stream}} {{detector}}",
+            ),
+        ),
+        graph(
+            "Drift alarms",
+            "Of a day; the detectors together ring for nothing once in drift.run_length documents of a stream.",
+            "short",
+            query("sum(increase(tocsin_drift_alarms_total[1d])) or vector(0)", "all"),
+            query(
+                "sum by (stream, detector) (increase(tocsin_drift_alarms_total[1d]) > 0) or vector(0)",
+                "{{stream}} {{detector}}",
+            ),
+        ),
+        graph(
+            "Confidence",
+            "Mean calibrated confidence of late: what a head should be right by. A stream that is new to it lowers it.",
+            "percentunit",
+            query("avg by (stream, head) (tocsin_expected_accuracy)", "{{stream}} {{head}}"),
+        ),
+        graph(
+            "Samples chosen",
+            "Documents sent to be labelled, in a day: drawn blindly, and for what they would teach.",
+            "short",
+            query("sum by (stream, slice) (increase(tocsin_drift_samples_total[1d]))", "{{stream}} {{slice}}"),
+        ),
+        graph(
+            "Heard by the detectors",
+            "Documents a second; what they have no time for is passed over, never waited for.",
+            "short",
+            query(f"sum by (stream) (rate(tocsin_drift_documents_total{RATE}))", "{{stream}}"),
+            query(f"sum by (stream) (rate(tocsin_drift_skipped_total{RATE})) or vector(0)", "passed over {{stream}}"),
+        ),
+        graph(
+            "Releases moved",
+            "Swapped in, refused, backed out, in a day.",
+            "short",
+            query("sum by (outcome) (increase(tocsin_release_moves_total[1d])) or vector(0)", "{{outcome}}"),
         ),
     )

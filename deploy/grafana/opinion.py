@@ -40,6 +40,16 @@ def opinion() -> dashboard.Dashboard:
         mixed = mixed.override_by_name(
             mood, [models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})]
         )
+    companies = graph(
+        "Companies that are more negative than they are wont to be",
+        "Share of the last hour above the usual share, the five furthest.",
+        "percentunit",
+        query(
+            'topk(5, max by (name) (tocsin_series_negative_share{kind="entity"}) '
+            '- max by (name) (tocsin_series_usual_share{kind="entity"}))',
+            "{{name}}",
+        ),
+    )
     drivers = graph(
         "Topics that are more negative than they are wont to be",
         "Share of the last hour above the usual share, the five furthest.",
@@ -83,6 +93,7 @@ def opinion() -> dashboard.Dashboard:
         banded,
         mixed,
         drivers,
+        companies,
     )
     return whole.with_variable(
         dashboard.QueryVariable("kind")

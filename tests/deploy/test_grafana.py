@@ -17,13 +17,15 @@ import pytest
 import yaml
 from confluent_kafka import Producer
 
+from models.registry import Registry
 from streams.demo.processes import Process, arrange, environment, free_port
 from streams.operate import admin
 from streams.operate.embedded import EmbeddedBroker, on_embedded
 from streams.records import AlertFeedback, encode
-from streams.settings import ScoringSettings, Settings, WatchSettings
+from streams.settings import DriftSettings, ScoringSettings, Settings, WatchSettings
 from tests.deploy.conftest import Tool, program
 from tests.deploy.test_prometheus import known_metrics
+from tests.models.tiny import build_tiny_release, remember
 from tests.streams.test_worker import Running
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -143,13 +145,16 @@ async def unanswered(http: aiohttp.ClientSession, url: str, wanted: list[str]) -
     return left
 
 
-async def test_every_query_is_answered_by_a_prometheus_that_scraped_tocsin(tiny_registry: Path, tmp_path: Path) -> None:
+async def test_every_query_is_answered_by_a_prometheus_that_scraped_tocsin(tmp_path: Path) -> None:
     program("prometheus")
+    registry = tmp_path / "registry"
+    Registry(registry).promote(remember(build_tiny_release(registry)).name)
     watchlist = tmp_path / "watchlist.toml"
     watchlist.write_text('[[entity]]\nid = "acme"\nname = "Acme"\n')
     with EmbeddedBroker() as servers:
         given = Settings(
-            scoring=ScoringSettings(registry=str(tiny_registry), threads=1),
+            scoring=ScoringSettings(registry=str(registry), threads=1),
+            drift=DriftSettings(sample_share=0.5),
             watch=WatchSettings(idle_seconds=0.5, snapshot_seconds=1.0, grace_seconds=0),
         )
         settings = arrange(on_embedded(given, servers), tmp_path, watchlist)
