@@ -15,7 +15,7 @@ async def test_how_late_an_alert_is_counts_from_the_end_of_its_window() -> None:
     role = bench.watching()
     await bench.assigned(role)
     now = datetime.now(UTC)
-    ends = [(now - timedelta(seconds=70)).isoformat(), (now + timedelta(seconds=30)).isoformat(), "no time"]
+    ends = [(now - timedelta(seconds=71)).isoformat(), (now + timedelta(seconds=30)).isoformat(), "no time"]
     firing = [msgspec.structs.replace(_alert(end), window=Window("s", end, 900)) for end in ends]
     bench.consumer.ledger.deliver(HOME, 0, 2)
     role._sent(_observations(0, 2), [*firing, msgspec.structs.replace(firing[0], state="resolved")])
