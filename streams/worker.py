@@ -39,6 +39,7 @@ from streams.operate.client import aiokafka_options
 from streams.page import LivePage
 from streams.page.access import Access
 from streams.page.gauges import SeriesGauges
+from streams.page.model import readings
 from streams.page.site import Site
 from streams.scoring.hints import hear_hints
 from streams.scoring.listening import Listening
@@ -160,6 +161,7 @@ class _Worker:
         live = self._serve(Serving.of(open_scorer(settings.scoring), settings))
         self.health.hold("release")
         if self.page is not None:
+            self.page.readings = lambda: readings(live)
             self.page.archive.scorers = lambda: [live.current.scorer, *(one.scorer for one in live.beside.values())]
         intake = Intake(settings.intake, WatchList.load(settings.intake.watchlist))
         journal = Journal(settings.state_dir, settings.topics.group("score"))

@@ -56,8 +56,10 @@ def rights(topics: Topics) -> list[Right]:
     found = [
         *_on("topics", every, "Create", "Describe"),
         *_on("worker", topics.inputs, "Read"),
-        *_on("worker", [topics.scored, topics.drift, topics.drift_samples, *dead], "Write"),
-        *_on("worker", [topics.observations, topics.alerts, topics.state, topics.feedback], "Read", "Write"),
+        *_on("worker", [topics.scored, topics.drift_samples, *dead], "Write"),
+        *_on(
+            "worker", [topics.observations, topics.alerts, topics.state, topics.feedback, topics.drift], "Read", "Write"
+        ),
         *_on("worker", [topics.releases], "Read"),
         *_groups("worker", topics, "score", "watch"),
         *_on("notifier", [topics.alerts, topics.feedback], "Read"),

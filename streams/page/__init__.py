@@ -4,6 +4,7 @@
     sentiments    how the documents scored here speak of each series
     board         everything a page shows, with a version on every item, so that a client is told only what is new
     reader        alerts and what people said of them, from their topics, whoever raised them
+    model         the releases that read, and whether the stream is still what they know
     looking       the archive, asked from the page
     access        who may look: loopback by default, a token elsewhere
     site          the routes, and the stream of server-sent events

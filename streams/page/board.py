@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.notify.rollup import Ancestors, speaks_for
+from streams.page.model import Alarmed
 from streams.page.rows import Row
 from streams.page.sentiments import Heard, Mix, Sentiments, Told
 from streams.records import Alert, AlertFeedback, AlertState, Background, Verdict
@@ -23,6 +24,7 @@ MOST_WORDS = 2_000
 """Alerts of which something was said, remembered in case the alert itself is read later."""
 MOST_DOCUMENTS = 40
 MOST_STEPS = 12
+MOST_DRIFTS = 12
 
 
 class Step(Struct, frozen=True, array_like=True):
@@ -58,7 +60,8 @@ class Shown(Struct, frozen=True):
 
 class Frame(Struct, frozen=True, omit_defaults=True):
     """What one message to a client carries; ``order`` names every series on the page, where that has
-    changed; ``names`` are those of the watch-list, by id, and come once."""
+    changed; ``names`` are those of the watch-list, by id, and ``line`` is the
+    rate (documents a second) and the lag (records) of the past quarter of an hour; both come once."""
 
     version: int
     status: dict[str, Any] | None = None
@@ -68,7 +71,9 @@ class Frame(Struct, frozen=True, omit_defaults=True):
     alerts: list[Shown] = []
     gone: list[str] = []
     documents: list[Told] = []
+    drifts: list[Alarmed] = []
     names: dict[str, str] = {}
+    line: list[tuple[float, int]] = []
 
 
 class Board:
@@ -82,6 +87,7 @@ class Board:
         self._words: OrderedDict[str, dict[Verdict, AlertFeedback]] = OrderedDict()
         self._rows: dict[str, Row] = {}
         self._documents: deque[tuple[int, Told]] = deque(maxlen=MOST_DOCUMENTS)
+        self._drifts: list[tuple[int, Alarmed]] = []
         self._changed: dict[tuple[Literal["alert", "gone", "row", "mix"], str], int] = {}
         self._ordered = 0
         self._unsettled = False
@@ -122,6 +128,13 @@ class Board:
         if shown is not None:
             self._alerts[word.alert_id] = msgspec.structs.replace(shown, said=self._said(shown.alert))
             self._alert_changed(word.alert_id)
+
+    def drift(self, alarm: Alarmed) -> None:
+        """An alarm of a drift detector; the latest are kept, by the stream's time."""
+        self.version += 1
+        self._drifts.append((self.version, alarm))
+        if len(self._drifts) > MOST_DRIFTS:
+            self._drifts.remove(min(self._drifts, key=lambda one: one[1].event_ms))
 
     def count(self, found: Heard) -> None:
         """What a slab that was scored here adds."""
@@ -174,6 +187,7 @@ class Board:
             alerts=[self._alerts[name] for kind, name in changed if kind == "alert" and name in self._alerts],
             gone=[name for kind, name in changed if kind == "gone"] if version >= 0 else [],
             documents=[document for at, document in self._documents if at > version],
+            drifts=[alarm for at, alarm in self._drifts if at > version],
         )
 
     @property

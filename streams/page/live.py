@@ -20,6 +20,7 @@ from streams.metrics import Metrics
 from streams.page.board import Board, Frame
 from streams.page.gauges import MOST_ENTITIES
 from streams.page.looking import LookingBack
+from streams.page.model import Reading, expected, gauged, heard
 from streams.page.past import Past
 from streams.page.reader import Reader
 from streams.page.rows import Detail, Row, by_weight, detail, find, measured, rows
@@ -33,6 +34,8 @@ REFRESH_SECONDS = 0.5
 RATE_SECONDS = 5.0
 MEASURE_SECONDS = 10.0
 """How fresh the series are that Prometheus sees."""
+LINE_SECONDS, LINE_POINTS = 5.0, 180
+"""A quarter of an hour of the line's rate and lag, for who opens the page."""
 MOST_ROWS = 150
 MOST_FOUND = 50
 MOST_NAMES = 5_000
@@ -80,6 +83,7 @@ class LivePage:
         self._names = {entity.id: entity.name for entity in list(watchlist.entities.values())[:MOST_NAMES]}
         self.hear: Callable[[Heard], None] = self.board.count
         self.watches: Callable[[], Sequence[Watched]] = lambda: ()
+        self.readings: Callable[[], list[Reading]] = list
         self.lookers = 0
         self._settings = settings
         self._counts = counts
@@ -89,6 +93,7 @@ class LivePage:
         self.reader: AlertReader = Reader(settings, counts, self.board)
         self._pasts: dict[int, Past] = {}
         self._samples: deque[_Sample] = deque(maxlen=round(RATE_SECONDS / REFRESH_SECONDS) + 1)
+        self._line: deque[tuple[float, int]] = deque(maxlen=LINE_POINTS)
         self._tick = asyncio.Event()
         self._looking = asyncio.Lock()
         self.measured: list[Row] = []
@@ -106,12 +111,15 @@ class LivePage:
         """Read alerts, and keep what is shown fresh, until cancelled."""
         reading = asyncio.ensure_future(self.reader.run())
         try:
-            measured_at = float("-inf")
+            measured_at = drawn_at = float("-inf")
             while True:
                 self._sample()
                 if time.monotonic() - measured_at >= MEASURE_SECONDS:
                     measured_at = time.monotonic()
                     self.measured = await asyncio.to_thread(self._measure)
+                if time.monotonic() - drawn_at >= LINE_SECONDS:
+                    drawn_at = time.monotonic()
+                    self._line.append((self._rate() or 0.0, round(self._lag())))
                 if self.lookers:
                     await self.refresh()
                 self._turn()
@@ -144,8 +152,9 @@ class LivePage:
 
     def frame(self, version: int) -> Frame:
         """What a client that has ``version`` is told now."""
-        names = self._names if version < 0 else {}
-        return msgspec.structs.replace(self.board.since(version), status=self.status(), names=names)
+        first = version < 0
+        names, line = (self._names, list(self._line)) if first else ({}, [])
+        return msgspec.structs.replace(self.board.since(version), status=self.status(), names=names, line=line)
 
     async def detail(self, name: str) -> Detail | None:
         """Everything about one series; ``None`` where no watcher here has it."""
@@ -170,9 +179,6 @@ class LivePage:
         watchers = [watch.watcher for watch in self.watches()]
         marks = [mark for watcher in watchers if (mark := watcher.watermark_ms) is not None]
         first, last = (self._samples[0], self._samples[-1]) if self._samples else (None, None)
-        rate = None
-        if first is not None and last is not None and last.at > first.at:
-            rate = round((last.scored - first.scored) / (last.at - first.at), 1)
         facts = self._health.facts
         return {
             "instance": self._settings.prefix,
@@ -181,7 +187,7 @@ class LivePage:
             "standing": self.board.standing,
             "scored": round(last.scored) if last else 0,
             "dead": round(last.dead) if last else 0,
-            "rate": rate,
+            "rate": self._rate(),
             "latency": _latency(first, last) if first and last else None,
             "lag": round(self._lag()),
             "stream_ms": min(marks, default=None),
@@ -193,6 +199,12 @@ class LivePage:
             "provider": facts.get("provider", ""),
             "precision": facts.get("precision", ""),
             "archive": self.archive.there,
+            "readings": self.readings(),
+            "refused": facts.get("refused releases", ""),
+            "drift": gauged(self._metrics),
+            "drift_heard": heard(self._metrics),
+            "run_length": self._settings.drift.run_length,
+            "expected": expected(self._metrics.expected_accuracy),
             "budget": min((rule.budget for rule in self._settings.rules), default=None),
             "embedded": self._settings.kafka.embedded,
         }
@@ -245,6 +257,13 @@ class LivePage:
         )
         scored, dead = _total(self._metrics.records_scored), _total(self._metrics.dead_letters)
         self._samples.append(_Sample(time.monotonic(), scored, dead, buckets))
+
+    def _rate(self) -> float | None:
+        """Documents scored a second, of late."""
+        if len(self._samples) < 2:
+            return None
+        first, last = self._samples[0], self._samples[-1]
+        return round((last.scored - first.scored) / (last.at - first.at), 1)
 
     def _lag(self) -> float:
         inputs = set(self._settings.topics.inputs)

@@ -1,4 +1,5 @@
-"""Alerts and what people said of them, for the page: every partition, from the beginning, without a group.
+"""Alerts, what people said of them, and alarms of drift, for the page: every partition, from the beginning, without
+a group.
 
 The page must never be in the line's way: where the broker does not answer, it waits and says so.
 """
@@ -10,17 +11,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiokafka
+import msgspec
 from aiokafka.errors import KafkaError
 
 from streams import logs
+from streams.lessons import DriftSignal
 from streams.notify.inbox import read_alert, read_feedback
 from streams.operate.client import aiokafka_options
 from streams.page.board import Board
+from streams.page.model import alarmed
 from streams.settings import Settings
 
 POLL_MS = 500
 MOST_RECORDS = 200
 AGAIN_SECONDS = 3.0
+LONGEST_SIGNAL_BYTES = 65_536
 
 log = logs.get(__name__)
 
@@ -32,9 +37,11 @@ class Reader:
         self._settings = settings
         self._board = board
         self._alerts, self._feedback = settings.topics.alerts, settings.topics.feedback
+        self._drift = settings.topics.drift
         self._places = [
             aiokafka.TopicPartition(topic, number)
-            for topic in (self._feedback, self._alerts)  # words first: an alert then comes with what was said of it
+            # words first: an alert then comes with what was said of it
+            for topic in (self._feedback, self._alerts, self._drift)
             for number in range(counts.get(topic, 0))
         ]
         self._next: dict[Any, int] = {}
@@ -83,7 +90,19 @@ class Reader:
             alert = read_alert(value)
             if alert is not None:
                 self._board.take(alert)
+        elif topic == self._drift:
+            signal = read_drift(value)
+            if signal is not None:
+                self._board.drift(alarmed(signal))
         else:
             word = read_feedback(value)
             if word is not None:
                 self._board.hear(word)
+
+
+def read_drift(value: bytes) -> DriftSignal | None:
+    """The alarm in ``value``; ``None`` where it is none."""
+    try:
+        return msgspec.json.decode(value, type=DriftSignal) if len(value) <= LONGEST_SIGNAL_BYTES else None
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None

@@ -5,13 +5,15 @@ import { mix, trace } from "./chart.js";
 import { clock, count, date, figure, moment, names, plural } from "./words.js";
 import * as alerts from "./alerts.js";
 import * as archive from "./archive.js";
+import * as model from "./model.js";
 import * as series from "./series.js";
 
 const STALE_MS = 6000;
 const TRACED = 120;
 const MOST_DOCUMENTS = 40;
+const MOST_DRIFTS = 12;
 
-const held = { status: null, rows: new Map(), mixes: new Map(), alerts: new Map(), documents: [] };
+const held = { status: null, rows: new Map(), mixes: new Map(), alerts: new Map(), documents: [], drifts: [] };
 let changed = new Set();
 let fresh = true; // the next frame holds everything
 let heardAt = 0;
@@ -24,7 +26,7 @@ const ask = alerts.asking();
 const take = (frame) => {
   if (fresh) {
     held.rows.clear(); held.mixes.clear(); held.alerts.clear();
-    held.documents = [];
+    held.documents = []; held.drifts = [];
     fresh = false;
     changed = new Set(["*"]);
   }
@@ -39,6 +41,8 @@ const take = (frame) => {
   for (const each of frame.alerts ?? []) held.alerts.set(each.alert.alert_id, each);
   for (const id of frame.gone ?? []) held.alerts.delete(id);
   if (frame.documents) held.documents = [...held.documents, ...frame.documents].slice(-MOST_DOCUMENTS);
+  for (const alarm of frame.drifts ?? []) held.drifts = [...held.drifts, alarm].sort((a, b) => b.event_ms - a.event_ms).slice(0, MOST_DRIFTS);
+  if (frame.line) model.begin(frame.line);
   if (frame.status?.rate !== null && frame.status?.rate !== undefined) rates = [...rates, frame.status.rate].slice(-TRACED);
 };
 
@@ -114,6 +118,7 @@ const draw = () => {
   alerts.draw(held.alerts, held.status, ask);
   series.draw(held.rows, held.mixes, touched);
   drawDocuments();
+  model.draw(held.status, held.drifts);
   notice();
 };
 

@@ -17,6 +17,7 @@ from streams.operate.embedded import EmbeddedBroker, on_embedded
 from streams.records import encode
 from streams.settings import ScoringSettings, Settings, WatchSettings, WebSettings
 from tests.streams.notify.receiving import transition
+from tests.streams.page.test_model import SIGNAL
 from tests.streams.test_worker import Running
 
 PATIENCE = aiohttp.ClientTimeout(total=90)
@@ -51,6 +52,7 @@ async def test_documents_alerts_and_words_go_through_the_worker(tiny_registry: P
             value = json.dumps({"id": str(n), "title": f"Acme {n}", "text": "fraud at Acme", "entities": ["Acme"]})
             producer.produce("news", value, partition=n % 4)
         producer.produce(settings.topics.alerts, encode(transition()), key="a1", partition=1)
+        producer.produce(settings.topics.drift, encode(SIGNAL), key=SIGNAL.key, partition=0)
         assert producer.flush(10) == 0
         running = Running(settings)
         try:
@@ -67,6 +69,10 @@ async def test_documents_alerts_and_words_go_through_the_worker(tiny_registry: P
                 frame = await told(http, url, lambda frame: len(frame.get("documents", ())) == 8)
                 assert {document["title"] for document in frame["documents"]} == {f"Acme {n}" for n in range(8)}
                 assert counted[-1]["release"]
+                assert [one["role"] for one in counted[-1]["readings"]] == ["serves"]
+                frame = await told(http, url, lambda frame: "drifts" in frame)
+                assert [alarm["detector"] for alarm in frame["drifts"]] == ["mix"]
+                assert "line" in frame
                 headers = {"X-Tocsin": "page"}
                 body = b'{"verdict": "acknowledge", "by": "ada"}'
                 async with http.post(f"{url}/alerts/a1", data=body, headers=headers) as answer:
