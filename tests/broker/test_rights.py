@@ -29,7 +29,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "topics": {},
     "worker": {
         **{NEWS: R, REVIEWS: R, DLQ[0]: W, DLQ[1]: W},
-        **{"acl.scored.v1": W, "acl.drift.v1": W, "acl.drift-samples.v1": W, "acl.releases.v1": R},
+        **{"acl.scored.v1": W, "acl.drift.v1": RW, "acl.drift-samples.v1": W, "acl.releases.v1": R},
         **{"acl.observations.v1": RW, "acl.alerts.v1": RW, "acl.state.v1": RW, "acl.feedback.v1": RW},
     },
     "notifier": {"acl.alerts.v1": R, "acl.feedback.v1": R},
