@@ -1,7 +1,7 @@
 """What others do, written afresh and causal, as scores over (window, key): the higher, the rarer.
 
 Each keeps its own idea and none of its product's extras; names say what was re-created. All look at negatives
-(or, `share_only`, at their share), learn everything they see, and score before they learn.
+(the share, and the two keys together, stand in `plain`), learn everything they see, and score before they learn.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import betainc
-from scipy.stats import nbinom
 
+from tests.evaluation.plain import share_scores, two_keys, volume_scores
 from tests.evaluation.trials import DAY, Floats, Trial
 
 WEEK = 7 * DAY
@@ -45,26 +44,6 @@ def grafana_adaptive(trial: Trial) -> Floats:
     smooth_sd, _ = _rolling(np.sqrt(variance), DAY)
     out = (y - smooth_mean) / np.maximum(smooth_sd, 0.5)
     return np.asarray(np.where(smooth_mean > 0.1, out, 0.0))
-
-
-def negative_binomial(trial: Trial) -> Floats:
-    """Volume alone: the tail of the count under a negative binomial fitted to the last seven days."""
-    y = trial.negative
-    mean, variance = _rolling(y, WEEK)
-    mean = np.maximum(mean, 0.02)
-    r = mean**2 / np.maximum(variance - mean, mean**2 / 50)
-    return np.asarray(-nbinom.logsf(y - 1, r, r / (r + mean)) / np.log(10) * (y > mean))
-
-
-def share_only(trial: Trial) -> Floats:
-    """Share alone: the beta-binomial tail, by its design effect, against the share of the last seven days."""
-    y, n = trial.negative, trial.total
-    usual_y, _ = _rolling(y, WEEK)
-    usual_n, _ = _rolling(n, WEEK)
-    p = np.clip((usual_y + 0.01) / (usual_n + 0.04), 0.01, 0.9)
-    effect = 1 + np.maximum(n - 1, 0) * 0.02
-    tail = betainc(np.maximum(y / effect, 1e-9), (n - y) / effect + 1, p)
-    return np.where(y > p * n, -np.log10(np.maximum(tail, 1e-290)), 0.0)
 
 
 def half_space_trees(trial: Trial, keys: int = 20) -> Floats:
@@ -118,8 +97,9 @@ COMPARATORS: dict[str, Callable[[Trial], Floats]] = {
     "EARS C2": ears_c2,
     "EARS C3": ears_c3,
     "Grafana-style adaptive": grafana_adaptive,
-    "negative binomial only": negative_binomial,
-    "share only": share_only,
+    "negative binomial only": volume_scores,
+    "share only": share_scores,
+    "two keys": two_keys,
 }
 LIBRARIES: dict[str, Callable[[Trial], Floats]] = {
     "river GaussianScorer": gaussian_scorer,
