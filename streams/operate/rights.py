@@ -36,6 +36,7 @@ COMPONENTS = {
     "feeder": "ingests files, HTTP, feeds; replays",
     "archive": "keeps what was scored",
     "trainer": "learns from labels",
+    "scaler": "KEDA: looks at the lag of the workers",
     "operator": "people at the command line: doctor, feedback, dead letters, flush",
 }
 
@@ -71,6 +72,8 @@ def rights(topics: Topics) -> list[Right]:
         *_on("archive", [topics.scored, topics.alerts], "Read"),
         *_groups("archive", topics, "archive"),
         *_on("trainer", [topics.drift_samples, topics.feedback, topics.drift], "Read"),
+        *_on("scaler", topics.inputs, "Describe"),
+        Right("scaler", "Describe", "group", topics.group("score")),
         *_on("operator", every, "Describe", "DescribeConfigs"),
         *_on("operator", [topics.alerts, *dead], "Read"),
         *_on("operator", [*topics.inputs, topics.feedback, topics.observations], "Read", "Write"),

@@ -37,17 +37,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "feeder": {NEWS: W, REVIEWS: W},
     "archive": {"acl.scored.v1": R, "acl.alerts.v1": R},
     "trainer": {"acl.drift-samples.v1": R, "acl.feedback.v1": R, "acl.drift.v1": R},
+    "scaler": {},
     "operator": {
         **{NEWS: RW, REVIEWS: RW, "acl.feedback.v1": RW, "acl.observations.v1": RW},
         **{DLQ[0]: R, DLQ[1]: R, "acl.alerts.v1": R, "acl.releases.v1": W},
     },
-}
-GROUPS = {
-    "worker": ("acl-score", "acl-watch"),
-    "notifier": ("acl-notify",),
-    "annotator": ("acl-annotate",),
-    "archive": ("acl-archive",),
-    "operator": ("acl-dlq-replay",),
 }
 UNTOLD = {"DESCRIBE", "DESCRIBE_CONFIGS", "CREATE"}
 """These change and tell nothing of what documents say."""
@@ -158,6 +152,15 @@ def test_what_is_not_granted_is_refused_when_it_is_tried(of: Loaded) -> None:
     refused = run(of("worker")[1], "topics", "acls", "--apply")
     assert refused.returncode == 2
     assert "does not allow it" in refused.stderr or "ClusterAuthorization" in refused.stderr
+
+
+def test_the_scaler_sees_the_lag_and_nothing_else(of: Loaded, broker: SecureBroker) -> None:
+    client = KafkaAdminClient(**kafka_python_options(of("scaler")[0]))
+    try:
+        assert client.list_group_offsets("acl-score") == {"acl-score": {}} or client.list_group_offsets("acl-score")
+        assert {topic["name"] for topic in client.describe_topics()} == {NEWS, REVIEWS}
+    finally:
+        client.close()
 
 
 def test_every_component_does_its_job_under_its_own_name(of: Loaded, broker: SecureBroker, tmp_path: Path) -> None:
