@@ -73,6 +73,17 @@ def release_history(config: Config = None) -> None:
         typer.echo(json.dumps(event))
 
 
+@release_app.command("add")
+def release_add(
+    directory: Annotated[Path, typer.Argument(help="What a release holds; see docs/own-model.md.")],
+    config: Config = None,
+    why: Why = "by hand",
+) -> None:
+    """Put a release that was made elsewhere into the registry, once it has been tried out. No alias moves."""
+    version = shelf(config).add(directory, reason=why)
+    typer.echo(f"{version} is in the registry; `tocsin release judge {version} ...`, then `tocsin release promote`")
+
+
 @release_app.command("verify")
 def release_verify(release: ReleaseName = "champion", config: Config = None) -> None:
     """Check every byte of a release and load it; exit 2 with the reason where it must not serve."""

@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from models import graphs
-from models.errors import RegistryError, ReleaseError
+from models.errors import RegistryError, ReleaseError, UnsafeReleaseError
 from models.release import (
     MANIFEST,
     Manifest,
     check_version,
+    complete,
     read_file,
     read_manifest,
     sync_directory,
@@ -105,9 +106,7 @@ class Registry:
         manifest = verify(path)
         if manifest.version != path.name:
             raise ReleaseError(f"{path} calls itself {manifest.version}")
-        widths = {taxonomy: len(labels) for taxonomy, labels in manifest.labels.topics.items()}
-        for file in manifest.graphs.values():
-            graphs.check_shapes(graphs.parse(read_file(path, manifest, file)), widths)
+        _check_graphs(path, manifest)
         return manifest
 
     @contextlib.contextmanager
@@ -141,6 +140,30 @@ class Registry:
             sync_directory(self.root)
             self._note("publish", manifest.version, None, None, reason, now)
         return target
+
+    def add(self, source: Path, *, reason: str = "") -> str:
+        """Publish a copy of ``source``, a release that was made elsewhere, once a process of its own has tried it.
+
+        Its manifest may leave ``files`` empty: they are what lies there. Returns the version.
+
+        Raises:
+            RegistryError: there is no such directory, or the version exists with other bytes.
+            ReleaseError: it is no good release, and nothing is published.
+        """
+        from models.trial import try_out
+
+        if not source.is_dir():
+            raise RegistryError(f"{source} is not a directory")
+        with self.staging() as staged:
+            for path in sorted(source.iterdir()):
+                if path.is_symlink() or not path.is_file():
+                    raise UnsafeReleaseError(f"{path} is not a plain file")
+                shutil.copyfile(path, staged / path.name)
+            manifest = complete(staged)
+            _check_graphs(staged, manifest)
+            for precision in {"fp32", "int8"} & set(manifest.graphs):
+                try_out(staged, {"provider": "cpu", "precision": precision})
+            return self.publish(staged, reason=reason).name
 
     def nominate(self, version: str, *, reason: str = "", now: datetime | None = None) -> None:
         """Make a verified release the candidate."""
@@ -239,6 +262,12 @@ class Registry:
         with (self.root / ".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _check_graphs(directory: Path, manifest: Manifest) -> None:
+    widths = {taxonomy: len(labels) for taxonomy, labels in manifest.labels.topics.items()}
+    for file in manifest.graphs.values():
+        graphs.check_shapes(graphs.parse(read_file(directory, manifest, file)), widths)
 
 
 def _is_plain(version: str) -> bool:

@@ -114,6 +114,19 @@ def write(directory: Path, manifest: Manifest) -> Manifest:
     return written
 
 
+def complete(directory: Path) -> Manifest:
+    """The manifest of ``directory``, verified; one whose ``files`` are empty is a draft, and is completed.
+
+    Raises:
+        ReleaseError: whatever is wrong, by name.
+    """
+    draft = _decoded(directory)
+    if draft.files:
+        return verify(directory)
+    (directory / MANIFEST).unlink()
+    return write(directory, draft)
+
+
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of the release in ``directory``; no other file is touched.
 
@@ -121,6 +134,12 @@ def read_manifest(directory: Path) -> Manifest:
         CorruptReleaseError: it is missing or not a manifest.
         MislabelledReleaseError: it contradicts itself.
     """
+    manifest = _decoded(directory)
+    _check_consistency(directory, manifest)
+    return manifest
+
+
+def _decoded(directory: Path) -> Manifest:
     path = directory / MANIFEST
     if not path.is_file():
         raise CorruptReleaseError(f"{directory} is no release: it has no {MANIFEST} (it is written last)")
@@ -132,7 +151,6 @@ def read_manifest(directory: Path) -> Manifest:
         raise CorruptReleaseError(f"{path} is not a manifest: {exc}") from exc
     if manifest.format != FORMAT:
         raise ReleaseError(f"{path} has format {manifest.format}; this version of tocsin reads format {FORMAT}")
-    _check_consistency(directory, manifest)
     return manifest
 
 

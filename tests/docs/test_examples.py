@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from models.release import Manifest
 from streams.intake.watchlist import WatchList
 from streams.settings import load
 
@@ -30,3 +33,10 @@ def test_the_example_watchlist_loads_and_knows_its_parents() -> None:
     watchlist = WatchList.load(DOCS / "watchlist.example.toml")
     assert watchlist.parents("northwind-tea") == ("northwind", "umbrella")
     assert watchlist.by_ticker("NWT") is watchlist.entities["northwind"]
+
+
+def test_the_manifest_for_another_encoder_is_one() -> None:
+    [shown] = re.findall(r"```json\n(.*?)```", (DOCS / "own-model.md").read_text(encoding="utf-8"), re.DOTALL)
+    draft = msgspec.json.decode(shown, type=Manifest)
+    assert set(draft.temperatures.topics) == set(draft.labels.topics)
+    assert draft.files == {}

@@ -239,3 +239,71 @@ def test_a_bad_release_is_refused_by_name_and_the_old_one_goes_on(
     again = Scorer.load(three.resolve("champion"))
     for scorer in (serving, again):
         assert np.array_equal(scorer.score(["Acme fraud probe", "a great day"]).sentiment, before)
+
+
+def draft_of(release: Path, target: Path, **changes: object) -> Path:
+    """A directory as somebody else would make it: the files, and a manifest that names none of them."""
+    target.mkdir()
+    for path in release.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    told = {**json.loads((release / "manifest.json").read_bytes()), "version": "theirs", "files": {}, **changes}
+    (target / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    return target
+
+
+def test_a_draft_from_elsewhere_is_completed_tried_and_published(registry: Registry, tmp_path: Path) -> None:
+    draft = draft_of(registry.resolve("tiny"), tmp_path / "theirs")
+    assert registry.add(draft, reason="from the other team") == "theirs"
+    assert registry.verify("theirs").files == registry.manifest("tiny").files
+    assert "theirs" not in registry.aliases().values()
+    assert json.loads((draft / "manifest.json").read_bytes())["files"] == {}
+
+
+def test_a_whole_release_from_elsewhere_keeps_its_checksums(registry: Registry, tmp_path: Path) -> None:
+    build_tiny_release(tmp_path, "elsewhere")
+    assert registry.add(tmp_path / "elsewhere") == "elsewhere"
+    graph = tmp_path / "elsewhere" / "model.onnx"
+    graph.chmod(0o644)
+    graph.write_bytes(graph.read_bytes()[:-1])
+    with pytest.raises(CorruptReleaseError, match="truncated or changed"):
+        registry.add(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "reason"),
+    [
+        ({"graphs": {"fp32": "other.onnx"}}, [], "not among its files"),
+        ({"labels": {"topics": {"finance": ["a", "b"]}}}, [], "columns for 2 labels"),
+        ({}, ["weights.pkl"], "never pickles"),
+    ],
+)
+def test_what_is_no_good_release_is_refused_and_leaves_nothing(
+    registry: Registry, tmp_path: Path, changes: dict[str, object], names: list[str], reason: str
+) -> None:
+    draft = draft_of(registry.resolve("tiny"), tmp_path / "theirs", **changes)
+    for name in names:
+        (draft / name).write_bytes(b"x")
+    with pytest.raises(ReleaseError, match=reason):
+        registry.add(draft)
+    assert registry.versions() == ["tiny"]
+    assert not list(registry.root.glob(".staging-*"))
+
+
+def test_a_link_is_not_followed_into_the_registry(registry: Registry, tmp_path: Path) -> None:
+    draft = draft_of(registry.resolve("tiny"), tmp_path / "theirs")
+    (draft / "NOTICE").unlink(missing_ok=True)
+    (draft / "NOTICE").symlink_to("/etc/hostname")
+    with pytest.raises(UnsafeReleaseError, match="not a plain file"):
+        registry.add(draft)
+
+
+def test_a_graph_that_says_no_numbers_is_not_published(registry: Registry, tmp_path: Path) -> None:
+    draft = draft_of(registry.resolve("tiny"), tmp_path / "theirs")
+    model = onnx.load(draft / "model.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name == "sentiment_head":
+            tensor.raw_data = np.full(onnx.numpy_helper.to_array(tensor).shape, np.nan, np.float32).tobytes()
+    onnx.save(model, draft / "model.onnx")
+    with pytest.raises(ReleaseError, match="output sentiment is not finite"):
+        registry.add(draft)
+    assert registry.versions() == ["tiny"]
