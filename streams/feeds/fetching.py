@@ -93,12 +93,17 @@ class Fetcher:
                 return await self._follow(feed, etag, modified)
         except TimeoutError:
             raise FeedFailure(f"not done within {self._settings.timeout_seconds:g} s") from None
+        except FeedFailure:
+            raise
+        except aiohttp.ClientConnectorCertificateError:
+            raise FeedFailure("its certificate does not hold") from None
         except aiohttp.ClientConnectorError as exc:
             if isinstance(exc.os_error, PrivateAddressError):
                 raise FeedFailure(f"refused: {exc.os_error.strerror}; see feeds.private_hosts") from None
             raise FeedFailure(f"no connection: {harmless(exc.os_error.strerror or type(exc).__name__)}") from None
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            # Their texts may quote an address with a token in it.
+        except Exception as exc:
+            # Whatever a library raises on a stranger's answer, one feed is lost and the others are not. The text stays
+            # out of it: it may quote an address with a token in it.
             raise FeedFailure(f"the answer cannot be used ({type(exc).__name__})") from None
 
     async def _follow(self, feed: Feed, etag: str, modified: str) -> Answer:

@@ -7,6 +7,7 @@ import json
 import random
 import resource
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from streams.errors import DeliveryError
 from streams.feeds.manners import Hosts, next_wait
@@ -115,6 +117,25 @@ async def test_a_name_that_means_another_address_when_it_is_used_is_refused(monk
             assert outcome.kind == "failed"
             assert "is not a public address" in outcome.reason
     assert not answers
+
+
+async def test_a_certificate_of_nobody_we_know_is_refused() -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server, polling(Sent()) as poller:
+        outcome = await poller.poll(Feed(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+    assert (outcome.kind, outcome.reason) == ("failed", "its certificate does not hold")
+
+
+async def test_what_a_library_raises_on_an_answer_loses_one_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stumble(*_: Any) -> None:
+        raise RecursionError("https://x.example/?token=secret")
+
+    with open_newsstand() as stand:
+        async with polling(Sent()) as poller:
+            monkeypatch.setattr(poller._fetcher, "_follow", stumble)
+            assert (await look(poller, stand, "good")).reason == "the answer cannot be used (RecursionError)"
 
 
 async def test_a_stranger_cannot_lead_us_to_a_private_host_of_our_own() -> None:
