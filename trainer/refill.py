@@ -32,6 +32,8 @@ from trainer.reference import reference_of
 Tensors = dict[str, NDArray[Any]]
 
 ENCODER = "encoder."
+EXPORTED_AS = "network."
+"""What stands before a weight's name in an exported graph."""
 CALIBRATED = 400
 """Texts whose activations the int8 graph's grids come from."""
 
@@ -63,7 +65,7 @@ def refill(graph: onnx.ModelProto, old: Mapping[str, NDArray[Any]], new: Mapping
     """Put ``new`` weights in the place of the ``old`` ones of the same names, in place.
 
     Raises:
-        ExportError: a matrix of ``old`` is not in the graph, or two that were equal no longer are.
+        ExportError: a weight of ``old`` that changes is not in the graph, or two that were equal no longer are.
     """
     names: dict[tuple[tuple[int, ...], bytes], list[str]] = {}
     for name, value in old.items():
@@ -73,7 +75,9 @@ def refill(graph: onnx.ModelProto, old: Mapping[str, NDArray[Any]], new: Mapping
     used: set[str] = set()
     for initializer in graph.graph.initializer:
         value = numpy_helper.to_array(initializer)
-        found = names.get(_key(value), []) if value.dtype == np.float32 and value.size > 1 else []
+        found = names.get(_key(value), []) if value.dtype == np.float32 else []
+        if value.size == 1:  # constants have such values, too: a single number is known by its name alone
+            found = [name for name in found if initializer.name == EXPORTED_AS + name]
         wanted = [_named(new, name) for name in found]
         if not wanted:
             continue
@@ -82,8 +86,8 @@ def refill(graph: onnx.ModelProto, old: Mapping[str, NDArray[Any]], new: Mapping
         used.update(name.removesuffix("^T") for name in found)
         initializer.raw_data = np.ascontiguousarray(wanted[0], "<f4").tobytes()
         initializer.ClearField("float_data")
-    lost = [name for name, value in old.items() if name not in used and value.ndim == 2]
-    if any((new[name] != old[name]).any() for name in lost):
+    lost = [name for name, value in old.items() if name not in used and (new[name] != value).any()]
+    if lost:
         raise ExportError(f"the graph holds no {lost[0]}: it cannot be given another one")
 
 
