@@ -16,6 +16,7 @@ import typer
 
 import tocsin_archive
 import tocsin_ingest
+import tocsin_learning
 import tocsin_models
 from tocsin_models import Brokers, Config, Json, Prefix, Release, settings
 
@@ -40,12 +41,6 @@ app.add_typer(watchlist_app, name="watchlist", rich_help_panel=CARE)
 app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
 app.add_typer(dlq_app, name="dlq", rich_help_panel=CARE)
 app.add_typer(alerts_app, name="alerts", rich_help_panel=CARE)
-
-
-class Say(enum.StrEnum):
-    acknowledge = "acknowledge"
-    dismiss = "dismiss"
-    confirm = "confirm"
 
 
 class Role(enum.StrEnum):
@@ -129,26 +124,6 @@ def annotate(config: Config = None, brokers: Brokers = None, prefix: Prefix = No
     from streams.annotate.annotator import run
 
     leave(run(settings(config, brokers=brokers, prefix=prefix)))
-
-
-@app.command(rich_help_panel=CARE)
-def feedback(
-    alert_id: Annotated[str, typer.Argument(help="Its id, or the first six characters or more of it.")],
-    verdict: Annotated[Say, typer.Argument(help="acknowledge: I am on it. dismiss: false alarm. confirm: it is true.")],
-    by: Annotated[str | None, typer.Option(help="Who says so; default: who is logged in.")] = None,
-    note: Annotated[str, typer.Option(help="Why; kept with the word.")] = "",
-    config: Config = None,
-    brokers: Brokers = None,
-    prefix: Prefix = None,
-) -> None:
-    """Say what you think of an alert.
-
-    What is acknowledged is not repeated until it is over; what is dismissed is over at once and counts as false.
-    """
-    from streams.operate.verdicts import say
-
-    word = say(settings(config, brokers=brokers, prefix=prefix), alert_id, verdict.value, by, note)
-    typer.echo(f"{word.verdict} {word.alert_id} by {word.by}")
 
 
 @alerts_app.command("precision")
@@ -350,6 +325,8 @@ def bench(
 
 app.command(rich_help_panel=LIVE)(tocsin_archive.archive)
 app.command(rich_help_panel=LIVE)(tocsin_archive.search)
+app.command(rich_help_panel=LIVE)(tocsin_learning.trainer)
+app.command(rich_help_panel=CARE)(tocsin_learning.feedback)
 app.command(rich_help_panel=FILES)(tocsin_models.explain)
 app.command(rich_help_panel=FILES)(tocsin_models.drift)
 app.command(rich_help_panel=MODEL)(tocsin_models.train)

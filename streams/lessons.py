@@ -1,4 +1,4 @@
-"""What travels from the detectors to the trainer: signals that a stream has changed, and documents worth a label.
+"""What travels to the trainer: signals that a stream has changed, documents worth a label, and labels of people.
 
 Records like those of :mod:`streams.records`, in a file of their own.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from streams.records import Origin, SentimentProbs, TopicCall
+from streams.records import Origin, Sentiment, SentimentProbs, TopicCall
 
 
 class Shift(Struct, frozen=True):
@@ -72,3 +72,27 @@ class DriftSample(Struct, frozen=True):
     priority: float
     stars: float | None = None
     v: int = 1
+
+
+class DocumentFeedback(Struct, frozen=True, tag_field="kind", tag="document"):
+    """Topic ``<prefix>.feedback.v1``, keyed by ``<id>:label:<by>``: what a person says that a document is.
+
+    ``id`` is the document's, as in a drift sample or a scored record; with a ``text`` the label stands by itself.
+    ``topics`` are labels by taxonomy. Of several words of one person on one document the last counts; without a
+    sentiment and topics it takes the earlier ones back.
+    """
+
+    id: str
+    by: str
+    at_ms: int
+    sentiment: Sentiment | None = None
+    topics: dict[str, str] = {}
+    text: str = ""
+    source: str = ""
+    note: str = ""
+    v: int = 1
+
+    @property
+    def key(self) -> bytes:
+        """Its key in the compacted topic: one word of each person on each document."""
+        return f"{self.id}:label:{self.by}".encode("utf-8", "surrogatepass")

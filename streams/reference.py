@@ -19,7 +19,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.lessons import DriftSample, DriftSignal
+from streams.lessons import DocumentFeedback, DriftSample, DriftSignal
 from streams.records import Alert, AlertFeedback, Observations, ReleaseHint, ScoredDocument
 from streams.settings import Settings
 
@@ -27,7 +27,7 @@ MESSAGES = {
     "scored.v1": ScoredDocument,
     "observations.v1": Observations,
     "alerts.v1": Alert,
-    "feedback.v1": AlertFeedback,
+    "feedback.v1": AlertFeedback | DocumentFeedback,
     "drift.v1": DriftSignal,
     "drift-samples.v1": DriftSample,
     "releases.v1": ReleaseHint,

@@ -26,6 +26,7 @@ from streams.errors import SettingsError
 from streams.feeds.settings import FeedsSettings
 from streams.section import Section
 from streams.topics import Topics
+from streams.training import TrainerSettings
 
 
 class KafkaSettings(Section):
@@ -264,6 +265,7 @@ class Settings(BaseSettings):
     annotate: AnnotateSettings = AnnotateSettings()
     feeds: FeedsSettings = FeedsSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    trainer: TrainerSettings = TrainerSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     cost: CostSettings = CostSettings()
@@ -324,6 +326,11 @@ class Settings(BaseSettings):
     def archive_path(self) -> Path:
         """The archive's file, named after the prefix like the outbox."""
         return self.archive.path or self.state_dir / f"{self.prefix}-archive.sqlite"
+
+    @property
+    def lessons(self) -> Path:
+        """The trainer's database, named after the prefix like the outbox."""
+        return self.trainer.database or self.state_dir / f"{self.prefix}-lessons.sqlite"
 
     @property
     def topics(self) -> Topics:

@@ -41,7 +41,8 @@ class Batch:
     """B rows of S tokens. Labels that are not known are :data:`MISSING`.
 
     ``rows`` are positions in the encoded list; ``price`` is 1 where sentiment means the direction of a
-    price, 0 where it means tone and one half where both; ``polar`` is true where neutral is masked.
+    price, 0 where it means tone and one half where both; ``polar`` is true where neutral is masked. ``soft`` [B, 3]
+    is the sentiment by degrees, times what the row counts, where the label has degrees, and else 0.
     """
 
     rows: tuple[int, ...]
@@ -53,6 +54,7 @@ class Batch:
     price: Tensor
     polar: Tensor
     entities: Tensor
+    soft: Tensor
 
 
 def encode(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> list[Encoded]:
@@ -105,7 +107,8 @@ def collate(
             sentiment[at] = one.example.sentiment
     price = torch.tensor([PRICE[one.example.head] for one in chosen])
     polar = torch.tensor([one.example.polar for one in chosen])
-    return Batch(tuple(rows), ids, mask, spans, topics, sentiment, price, polar, entities)
+    degrees = [[one.example.weight * part for part in one.example.soft or (0.0, 0.0, 0.0)] for one in chosen]
+    return Batch(tuple(rows), ids, mask, spans, topics, sentiment, price, polar, entities, torch.tensor(degrees))
 
 
 def grouped(lengths: Sequence[int], size: int, order: random.Random | None = None) -> Iterator[list[int]]:

@@ -42,7 +42,8 @@ class Example:
 
     ``head`` says what the sentiment means: the direction of a price, the tone of the words, or both at once
     (headlines about companies). ``polar`` rows come from a set without neutral, so that class is masked in
-    their loss.
+    their loss. ``soft`` is how sure the sentiment is, where a label says it by degrees: an update learns that in the
+    place of ``sentiment``, which is the likeliest; ``weight`` is what such a row counts.
     """
 
     text: str
@@ -53,6 +54,8 @@ class Example:
     polar: bool = False
     mixed: bool = False
     entities: tuple[EntityLabel, ...] = ()
+    soft: tuple[float, float, float] | None = None
+    weight: float = 1.0
 
 
 def normalised(text: str) -> str:
