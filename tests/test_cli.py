@@ -13,7 +13,7 @@ import tocsin
 
 VERBS = [
     "demo", "worker", "notify", "score", "backtest", "detect", "replay", "doctor", "bench", "explain",
-    "train", "eval", "taxonomy add",
+    "train", "trainer", "feedback", "eval", "taxonomy add",
     "watchlist import", "archive", "search", "topics create", "topics list", "dlq show", "dlq replay", "ingest file",
     "release list", "release show", "release history", "release verify", "release promote", "release rollback",
 ]  # fmt: skip

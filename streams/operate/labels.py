@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import sys
 import time
@@ -19,6 +18,7 @@ from streams.lessons import DocumentFeedback
 from streams.operate.admin import require_topic
 from streams.operate.client import broker_errors, kafka_python_options
 from streams.operate.terminal import harmless
+from streams.operate.verdicts import who
 from streams.records import Sentiment, encode
 from streams.settings import Settings
 
@@ -59,7 +59,7 @@ def send_file(settings: Settings, path: Path, by: str | None = None) -> int:
         producer = KafkaProducer(**kafka_python_options(settings), acks="all")
         try:
             waiting = []
-            for number, found in labels(path.read_bytes(), by or _who(), time.time_ns() // 1_000_000):
+            for number, found in labels(path.read_bytes(), by or who(), time.time_ns() // 1_000_000):
                 if isinstance(found, str):
                     refused += 1
                     if refused <= SHOWN_ERRORS:
@@ -101,10 +101,3 @@ def _label(line: bytes, by: str, now_ms: int) -> DocumentFeedback | str:
         source=harmless(row.source, LONGEST_NAME),
         note=harmless(row.note),
     )
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

@@ -47,7 +47,7 @@ def say(settings: Settings, alert_id: str, verdict: Verdict, by: str | None = No
     word = AlertFeedback(
         find(alerts, alert_id),
         verdict,
-        harmless(by or _who(), 100),
+        harmless(by or who(), 100),
         harmless(note, LONGEST_NOTE),
         time.time_ns() // 1_000_000,
     )
@@ -187,7 +187,8 @@ def _values(settings: Settings, topic: str) -> list[bytes]:
             consumer.close()
 
 
-def _who() -> str:
+def who() -> str:
+    """Who is logged in here."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

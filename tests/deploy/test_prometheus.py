@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from streams.metrics import Metrics
 from tests.deploy.conftest import Tool
+from trainer.cycle.metrics import TrainerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
@@ -28,6 +29,7 @@ def known_metrics() -> set[str]:
     registry = CollectorRegistry()
     metrics = Metrics.bind(registry)
     metrics.records_scored.labels("news").inc()
+    TrainerMetrics.bind(registry)
     kinds = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",), "gauge": ("",)}
     names = {family.name + end for family in registry.collect() for end in kinds[family.type]}
     return names | {"up", "tocsin_ready"} | {rule["record"] for rule in RULES if "record" in rule}

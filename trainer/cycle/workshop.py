@@ -33,7 +33,7 @@ from trainer.errors import TrainerError
 from trainer.evaluate import SLAB
 from trainer.learning import pseudo
 from trainer.learning.givers import liars
-from trainer.learning.suspects import predicted, suspects
+from trainer.learning.suspects import contradicted, predicted, suspects
 
 MOST_TAUGHT = 1_000
 """Unlabelled texts on which the champion teaches."""
@@ -148,8 +148,9 @@ def _checked(scorer: Scorer, material: Material) -> _Checked:
         return _Checked(list(material.learn), Counter(), set())
     labels = [given.example.sentiment or 0 for given in asked]
     embedding = np.concatenate([part.embedding for part in _scored(scorer, [one.example.text for one in asked])])
-    doubtful = suspects(predicted(embedding.astype(np.float64), labels), labels)
-    distrusted = liars([giver_of(given) for given in asked], doubtful)
+    probs = predicted(embedding.astype(np.float64), labels)
+    doubtful = suspects(probs, labels)
+    distrusted = liars([giver_of(given) for given in asked], contradicted(probs, labels))
     doubted = {given.id for given, doubt in zip(asked, doubtful, strict=True) if doubt and given.kind == "stars"}
     set_aside: Counter[str] = Counter()
     rows: list[Given] = []

@@ -20,8 +20,11 @@ def label_loss(said: Outputs, batch: Batch, smoothing: float) -> Tensor:
         total = total + functional.cross_entropy(
             logits, batch.topics[name], ignore_index=MISSING, label_smoothing=smoothing, reduction="sum"
         )
-    for _, each in sentiment_losses(said.sentiment, batch, batch.sentiment != MISSING, smoothing):
+    degrees = batch.soft.sum(1) > 0
+    for _, each in sentiment_losses(said.sentiment, batch, (batch.sentiment != MISSING) & ~degrees, smoothing):
         total = total + each.sum()
+    if bool(degrees.any()):
+        total = total - (batch.soft[degrees] * torch.log_softmax(said.sentiment[degrees], 1)).sum()
     return total + functional.cross_entropy(
         said.entities.flatten(0, 1)[: batch.entities.numel()], batch.entities.flatten(),
         ignore_index=MISSING, label_smoothing=smoothing, reduction="sum",

@@ -37,6 +37,11 @@ def predicted(embedding: Floats, labels: Sequence[int], *, seed: int = 0) -> Flo
     return probs
 
 
+def contradicted(probs: Floats, labels: Sequence[int]) -> list[bool]:
+    """Of each label, whether another is likelier: too little to doubt it, enough to compare those who give them."""
+    return [bool(found) for found in probs.argmax(1) != np.asarray(labels)]
+
+
 def suspects(probs: Floats, labels: Sequence[int]) -> list[bool]:
     """Of each label, whether it is doubted and another is more likely than labels of that kind usually are.
 

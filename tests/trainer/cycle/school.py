@@ -101,7 +101,14 @@ class School:
                     "kafka": {"embedded": True},
                     "scoring": {"registry": self.registry.root},
                     "trainer": {
-                        **{"port": 0, "base": base, "rate": 0.006, "epochs": 4, "new_labels": 300},
+                        **{
+                            "port": 0,
+                            "base": base,
+                            "rate": 0.006,
+                            "epochs": 4,
+                            "new_labels": 300,
+                            "least_anchors": 150,
+                        },
                         **{"anchors": folder / "anchors.jsonl", "rehearse": folder / "rehearse.jsonl"},
                     },
                     "log": {"format": "json"},

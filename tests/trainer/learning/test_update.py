@@ -123,6 +123,22 @@ def test_the_same_rows_give_the_same_weights(school: School, memory: list[Rememb
     assert all(np.array_equal(value, other.model.weights[name]) for name, value in one.model.weights.items())
 
 
+def test_a_label_by_degrees_teaches_them_and_counts_what_it_weighs(school: School) -> None:
+    desk = Desk(school.model, open_tokenizer(school.champion / "tokenizer.json"), school.base, RATES)
+    degrees = (0.2, 0.3, 0.5)
+    hard = Example("acme bad", "x", sentiment=2)
+    soft = replace(hard, soft=degrees)
+    losses = []
+    for row in (hard, soft, replace(soft, weight=0.5)):
+        batch = collate(desk.encoded([row]), [0], ("finance",))
+        said = desk.say(batch, None)
+        losses.append(float(label_loss(said, batch, 0.0)))
+    logs = torch.log_softmax(said.sentiment[0], 0)
+    assert losses[0] == pytest.approx(-float(logs[2]), abs=1e-5)
+    assert losses[1] == pytest.approx(-float((torch.tensor(degrees) * logs).sum()), abs=1e-5)
+    assert losses[2] == pytest.approx(losses[1] / 2, abs=1e-5)
+
+
 def test_what_was_learnt_is_remembered_with_what_is_thought_of_it_now(school: School, updated: Updated) -> None:
     assert [row.example.text for row in updated.remember] == [row.text for row in shifted(300, 1)]
     right = [np.argmax(row.logits["sentiment"]) == row.example.sentiment for row in updated.remember]
