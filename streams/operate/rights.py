@@ -72,6 +72,7 @@ def rights(topics: Topics) -> list[Right]:
         *_on("archive", [topics.scored, topics.alerts], "Read"),
         *_groups("archive", topics, "archive"),
         *_on("trainer", [topics.drift_samples, topics.feedback, topics.drift], "Read"),
+        *_on("trainer", [topics.releases], "Write"),
         *_on("scaler", topics.inputs, "Describe"),
         Right("scaler", "Describe", "group", topics.group("score")),
         *_on("operator", every, "Describe", "DescribeConfigs"),

@@ -36,7 +36,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "annotator": {NEWS: R, REVIEWS: R, "acl.alerts.v1": RW},
     "feeder": {NEWS: W, REVIEWS: W},
     "archive": {"acl.scored.v1": R, "acl.alerts.v1": R},
-    "trainer": {"acl.drift-samples.v1": R, "acl.feedback.v1": R, "acl.drift.v1": R},
+    "trainer": {"acl.drift-samples.v1": R, "acl.feedback.v1": R, "acl.drift.v1": R, "acl.releases.v1": W},
     "scaler": {},
     "operator": {
         **{NEWS: RW, REVIEWS: RW, "acl.feedback.v1": RW, "acl.observations.v1": RW},
@@ -140,7 +140,7 @@ def test_what_is_not_granted_is_refused_when_it_is_tried(of: Loaded) -> None:
     for component, topic in (
         ("feeder", "acl.alerts.v1"),
         ("notifier", "acl.feedback.v1"),
-        ("trainer", "acl.releases.v1"),
+        ("archive", "acl.releases.v1"),
     ):
         with pytest.raises(KafkaError, match="uthorization"):  # already of the producer, where it may write nothing
             produce(component, topic)

@@ -25,8 +25,10 @@ from tests.trainer.sets import SUBJECTS
 from trainer.data import Example
 
 MILD = """
-from trainer.gate import checks, soundness
-soundness.SLOWEST, soundness.INT8_AGREES, checks.MOST_FLIPS = float("inf"), 0.9, 0.2
+import sys
+if "trainer.cycle.workshop" in sys.orig_argv:
+    from trainer.gate import checks, soundness
+    soundness.SLOWEST, soundness.INT8_AGREES, checks.MOST_FLIPS = float("inf"), 0.9, 0.2
 """
 """A release of 32 units takes microseconds, which no clock compares, and rounds coarsely; 200 anchors hold a few that
 it called right by chance. Read by every interpreter that is started."""
