@@ -1,7 +1,7 @@
 """Grafana's dashboards, written with its foundation SDK: ``python deploy/grafana/generate.py`` writes ``dashboards/``.
 
-For developers: the JSON is committed, and a test holds it fresh. Every query reads metrics that a worker or a notifier
-exposes, or what ``prometheus/tocsin.rules.yml`` records of them.
+For developers: the JSON is committed, and a test holds it fresh. Every query reads metrics that a worker, a notifier or
+a trainer exposes, or what ``prometheus/tocsin.rules.yml`` records of them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from deploy.grafana.alarm import alarm
 from deploy.grafana.model import model
 from deploy.grafana.opinion import opinion
 from deploy.grafana.pipeline import pipeline
+from deploy.grafana.trainer import trainer
 
 FOLDER = Path(__file__).parent / "dashboards"
 
 
 def boards() -> Iterator[tuple[str, Any]]:
     """Every dashboard by the name of its file."""
-    for make in (opinion, pipeline, model, alarm):
+    for make in (opinion, pipeline, model, trainer, alarm):
         yield f"{make.__name__}.json", make().build()
 
 

@@ -70,6 +70,15 @@ def model() -> dashboard.Dashboard:
             query("avg by (stream, head) (tocsin_expected_accuracy)", "{{stream}} {{head}}"),
         ),
         graph(
+            "Calibration by people's words",
+            "Of documents drawn blindly: how often people agree with the champion's sentiment, how sure it was, and "
+            "the expected calibration error. Sure beyond right is overconfident.",
+            "percentunit",
+            query("max(tocsin_trainer_people_right)", "right"),
+            query("max(tocsin_trainer_people_confidence)", "sure"),
+            query("max(tocsin_trainer_people_calibration_error)", "calibration error"),
+        ),
+        graph(
             "Samples chosen",
             "Documents sent to be labelled, in a day: drawn blindly, and for what they would teach.",
             "short",

@@ -84,6 +84,7 @@ def of(broker: SecureBroker, tmp_path_factory: pytest.TempPathFactory, tiny_regi
             "notify": {"port": 0},
             "annotate": {"port": 0},
             "archive": {"port": 0},
+            "trainer": {"port": 0},
             "web": {"port": 0},
             "log": {"format": "json"},
         }
@@ -214,7 +215,7 @@ def test_every_component_does_its_job_under_its_own_name(of: Loaded, broker: Sec
         for process in processes.values():
             process.terminate()
         statuses = [process.wait(60) for process in processes.values()]
-    assert statuses == [0, 0, 0, 0]
+    assert statuses == [0] * len(processes)
 
 
 def test_the_script_says_the_same_to_kafkas_own_tool(of: Loaded) -> None:

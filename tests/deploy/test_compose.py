@@ -47,7 +47,7 @@ def test_the_file_is_what_the_specification_says() -> None:
 
 def test_everything_that_belongs_together_is_there() -> None:
     assert {
-        *("kafka", "topics", "worker", "notifier", "annotator", "archive", "feeds"),
+        *("kafka", "topics", "worker", "notifier", "annotator", "archive", "trainer", "feeds"),
         *("prometheus", "alertmanager", "grafana"),
     } == set(SERVICES)
 
@@ -84,7 +84,7 @@ def test_a_component_is_a_verb_that_exists_and_is_asked_at_its_own_port(name: st
     assert "--config" in {option for parameter in command.params for option in parameter.opts}
     ports = {
         **{"worker": settings.web.port, "notifier": settings.notify.port, "annotator": settings.annotate.port},
-        **{"archive": settings.archive.port, "feeds": settings.feeds.port},
+        **{"archive": settings.archive.port, "feeds": settings.feeds.port, "trainer": settings.trainer.port},
     }
     if name == "topics":
         assert service["healthcheck"] == {"disable": True}
@@ -120,7 +120,7 @@ def test_every_image_is_a_stage_of_its_own_that_runs_as_nobody() -> None:
     assert stages[-1][1] == "serving"
     assert "\nUSER 10001:10001\n" in DOCKERFILE
     built = {service["build"]["target"] for service in OURS.values() if "build" in service}
-    assert built == {"serving"}
+    assert built == {"serving", "trainer"}
     serving = DOCKERFILE.split("AS serving-builder")[1].split("FROM")[0]
     gpu = DOCKERFILE.split("AS gpu-builder")[1].split("FROM")[0]
     assert "--extra train" not in serving + gpu

@@ -94,7 +94,7 @@ def test_every_metric_of_a_query_exists(expression: str) -> None:
 
 
 @asynccontextmanager
-async def prometheus(folder: Path, worker: int, notifier: int) -> AsyncIterator[str]:
+async def prometheus(folder: Path, worker: int, notifier: int, trainer: int) -> AsyncIterator[str]:
     """A real one under the committed configuration, but impatient; its address."""
     text = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
     for committed, here in (
@@ -103,6 +103,12 @@ async def prometheus(folder: Path, worker: int, notifier: int) -> AsyncIterator[
     ):
         assert committed in text
         text = text.replace(committed, here)
+    text = text.replace("  # - job_name: tocsin-trainer", "  - job_name: tocsin-trainer")
+    text = text.replace(
+        '  #   static_configs:\n  #     - targets: ["localhost:6071"]',
+        f'    static_configs:\n      - targets: ["localhost:{trainer}"]',
+    )
+    assert f"localhost:{trainer}" in text
     (folder / "prometheus.yml").write_text(text, encoding="utf-8")
     (folder / "tocsin.rules.yml").write_bytes((DEPLOY / "prometheus" / "tocsin.rules.yml").read_bytes())
     port = free_port()
@@ -168,11 +174,15 @@ async def test_every_query_is_answered_by_a_prometheus_that_scraped_tocsin(tmp_p
 
         publish(120)
         running, notifier = Running(settings), Process("notifier", tmp_path)
-        await notifier.start(["notify"], environment(settings, os.environ), tmp_path)
+        trainer, trainer_port = Process("trainer", tmp_path), free_port()
+        given = environment(settings, os.environ)
+        await notifier.start(["notify"], given, tmp_path)
+        await trainer.start(["trainer"], given | {"TOCSIN_TRAINER": json.dumps({"port": trainer_port})}, tmp_path)
         try:
             await notifier.ready(settings.notify.port, PATIENCE_SECONDS)
+            await trainer.ready(trainer_port, PATIENCE_SECONDS)
             async with (
-                prometheus(tmp_path, settings.web.port, settings.notify.port) as url,
+                prometheus(tmp_path, settings.web.port, settings.notify.port, trainer_port) as url,
                 aiohttp.ClientSession() as http,
             ):
                 left, deadline = queries(), asyncio.get_running_loop().time() + PATIENCE_SECONDS
@@ -187,4 +197,4 @@ async def test_every_query_is_answered_by_a_prometheus_that_scraped_tocsin(tmp_p
                     left = await unanswered(http, url, left)
                 assert left == [], (tmp_path / "prometheus.log").read_text()[-2000:]
         finally:
-            await asyncio.gather(notifier.stop(), asyncio.to_thread(running.stop))
+            await asyncio.gather(notifier.stop(), trainer.stop(), asyncio.to_thread(running.stop))

@@ -104,7 +104,7 @@ def test_a_component_is_a_verb_with_a_name_and_a_port_of_its_own(name: str) -> N
     settings = Settings()
     ports = {
         **{"worker": settings.web.port, "notifier": settings.notify.port, "annotator": settings.annotate.port},
-        **{"archive": settings.archive.port, "feeds": settings.feeds.port},
+        **{"archive": settings.archive.port, "feeds": settings.feeds.port, "trainer": settings.trainer.port},
     }
     assert [port["containerPort"] for port in container["ports"]] == [ports[name]]
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "web"}

@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from trainer.cycle.agreement import Agreement
+
 # A cycle takes a minute on a GPU and twenty on two cores.
 CYCLE_BUCKETS: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 2_400.0, 3_600.0)
 OUTCOMES: Final = ("promoted", "nominated", "refused", "unchanged", "failed")
@@ -27,6 +29,10 @@ class TrainerMetrics:
     fresh_labels: Gauge
     gate_rows: Gauge
     memory: Gauge
+    people_words: Gauge
+    people_right: Gauge
+    people_confidence: Gauge
+    people_calibration_error: Gauge
     signals: Counter
     cycles: Counter
     promotions: Counter
@@ -57,6 +63,10 @@ class TrainerMetrics:
             fresh_labels=gauge("fresh_labels", "Labelled documents that no release has learnt."),
             gate_rows=gauge("gate_rows", "Labelled documents held back to judge by.", "set"),
             memory=gauge("memory_rows", "Rows remembered to be rehearsed."),
+            people_words=gauge("people_words", "People's words on the sentiment of what was drawn blindly."),
+            people_right=gauge("people_right", "Of them, the share in which the champion was right."),
+            people_confidence=gauge("people_confidence", "Of them, how sure the champion was in the mean."),
+            people_calibration_error=gauge("people_calibration_error", "Of them, expected calibration error."),
             signals=counter("signals", "Drift signals taken in.", "calls"),
             cycles=counter("cycles", "Cycles concluded.", "outcome"),
             promotions=counter("promotions", "Releases made champion."),
@@ -72,6 +82,13 @@ class TrainerMetrics:
             found.cycles.labels(outcome)
         found.at("waiting")
         return found
+
+    def agree(self, found: Agreement) -> None:
+        """Say how sure and how right the champion is, by people's words."""
+        self.people_words.set(found.words)
+        self.people_right.set(found.right)
+        self.people_confidence.set(found.confidence)
+        self.people_calibration_error.set(found.calibration_error)
 
     def at(self, stage: str) -> None:
         """Say what the trainer is at, one of :data:`STAGES`."""

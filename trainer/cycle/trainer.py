@@ -17,6 +17,7 @@ from streams.errors import TocsinError
 from streams.settings import Settings
 from streams.web import Health
 from trainer import cases
+from trainer.cycle.agreement import agreement
 from trainer.cycle.choosing import Lessons, choose
 from trainer.cycle.job import Job, Learnt, Material, Working, lay_out, read_learnt, read_verdict
 from trainer.cycle.mail import Mail
@@ -130,9 +131,11 @@ class Trainer:
             self._working.end()
 
     def _chosen(self) -> Lessons:
+        samples, words = self._store.samples(), self._store.words()
+        self._metrics.agree(agreement(samples, words, self._registry.resolve(CHAMPION).name))
         return choose(
-            self._store.samples(),
-            self._store.words(),
+            samples,
+            words,
             self._taxonomies,
             learnt=self._store.learnt(),
             own_anchors=[row.text for row in self._own],
