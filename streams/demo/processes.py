@@ -1,4 +1,4 @@
-"""The worker and the notifier of the demo: real processes of the command line, started as a user would.
+"""The worker, the notifier and the archive of the demo: real processes of the command line, started as a user would.
 
 Each gets every setting through the environment, so that neither a ``tocsin.toml`` that lies about nor a
 variable that names a real cluster can reach the demo.
@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from streams.errors import BrokerError
-from streams.settings import NotifySettings, Settings, WebSettings
+from streams.settings import ArchiveSettings, NotifySettings, Settings, WebSettings
 
 STOP_SECONDS = 35.0
 """A process has 30 s to end cleanly; then it is killed."""
@@ -27,8 +27,9 @@ LOOK_SECONDS = 0.2
 def arrange(settings: Settings, folder: Path, watchlist: Path) -> Settings:
     """``settings`` for a demo in ``folder``: its own state, outbox and watch-list, no sinks but the console.
 
-    Scoring, rules and windows stay as they are: the shipped defaults, unless a settings file says otherwise. The
-    input topics are the default ones, for those are what the sample has.
+    Scoring, rules and windows stay as they are: the shipped defaults, unless a settings file says otherwise; only that
+    records carry their embeddings, so that the archive finds them by meaning. The input topics are the default ones,
+    for those are what the sample has.
     """
     registry = settings.scoring.registry
     if "://" not in registry:
@@ -38,8 +39,9 @@ def arrange(settings: Settings, folder: Path, watchlist: Path) -> Settings:
             "state_dir": folder / "state",
             "streams": Settings.model_fields["streams"].get_default(call_default_factory=True),
             "intake": settings.intake.model_copy(update={"watchlist": watchlist}),
-            "scoring": settings.scoring.model_copy(update={"registry": registry}),
+            "scoring": settings.scoring.model_copy(update={"registry": registry, "embeddings": True}),
             "notify": NotifySettings(outbox=folder / "outbox.sqlite", port=free_port()),
+            "archive": ArchiveSettings(path=folder / "archive.sqlite", port=free_port()),
             "web": WebSettings(host="127.0.0.1", port=free_port()),
         }
     )

@@ -74,6 +74,7 @@ class Demo:
         self._day = day
         self._worker = Process("worker", folder)
         self._notifier = Process("notifier", folder)
+        self._archive = Process("archive", folder)
         self._follower = Follower(settings)
 
     async def play(self, past: Sequence[SampleRecord], speed: float, keep_running: bool) -> int:
@@ -92,7 +93,7 @@ class Demo:
                 await self._stay()
             return self.status
         finally:
-            await asyncio.gather(self._worker.stop(), self._notifier.stop())
+            await asyncio.gather(self._worker.stop(), self._notifier.stop(), self._archive.stop())
             if relay is not None:
                 relay.cancel()
             self._follower.close()
@@ -102,11 +103,15 @@ class Demo:
         prime.write_bytes(b"".join(record.value + b"\n" for record in past))
         inherited = environment(self._settings, os.environ)
         web = self._settings.web
-        self._screen.say(f"a worker and a notifier start; {len(past)} documents of two quiet weeks say what is normal")
+        self._screen.say(
+            f"a worker, a notifier and an archive start; {len(past)} documents of two quiet weeks say what is normal"
+        )
         await self._worker.start(["worker", "--prime", str(prime)], inherited, self._folder)
         await self._notifier.start(["notify"], inherited, self._folder)
+        await self._archive.start(["archive"], inherited, self._folder)
         with self._screen.console.status("listening to the past"):
             await self._notifier.ready(self._settings.notify.port, READY_SECONDS)
+            await self._archive.ready(self._settings.archive.port, READY_SECONDS)
             await self._worker.ready(web.port, READY_SECONDS)
         self._screen.say("ready; metrics at /metrics, health at /healthz")
         self._screen.say(f"watch it live at http://{web.host}:{web.port}/", "bold")
@@ -140,6 +145,7 @@ class Demo:
         fresh = await asyncio.to_thread(self._follower.poll)
         self._worker.check()
         self._notifier.check()
+        self._archive.check()
         return len(fresh)
 
     def _report(self, replay: DayReplay, rate: float) -> None:

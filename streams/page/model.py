@@ -21,13 +21,14 @@ SHOWN_NAME = 80
 
 class Reading(Struct, frozen=True):
     """A release that reads: the one that serves, or one beside it, which judges ``differ`` of the ``documents`` both
-    have read otherwise."""
+    have read otherwise. One that is not ``armed`` brings nothing to compare a stream with."""
 
     role: str
     release: str
     precision: str
     documents: int = 0
     differ: float | None = None
+    armed: bool = True
 
 
 class Gauged(Struct, frozen=True):
@@ -55,7 +56,8 @@ class Alarmed(Struct, frozen=True):
 def readings(live: Live) -> list[Reading]:
     """The release that serves, then those beside it."""
     serving = live.current
-    found = [Reading("serves", serving.release, serving.scorer.precision)]
+    armed = serving.scorer.reference is not None
+    found = [Reading("serves", serving.release, serving.scorer.precision, armed=armed)]
     for role, other in list(live.beside.items()):
         compared = live.comparisons.get(role)
         documents = compared.documents if compared is not None else 0

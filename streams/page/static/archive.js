@@ -37,13 +37,16 @@ const cut = (text, count) => {
 };
 
 const found = (one) => {
-  const body = one.text.startsWith(one.title) ? one.text.slice(one.title.length).trim() : one.text;
+  const stem = one.title.replace(/…$/, ""), more = stem === one.title ? "" : "…";
+  const body = one.text.startsWith(stem) ? `${more}${one.text.slice(stem.length).trim()}` : one.text;
   let head = one.title || "(without a title)", excerpt = [body.slice(0, 240), body.length > 240 && "…"];
   if (one.marked.includes(OPEN)) {
     const plain = one.marked.replaceAll(OPEN, "").replaceAll(CLOSE, "");
-    const [first, rest] = one.title && plain.startsWith(one.title) ? cut(one.marked, one.title.length) : [head, one.marked];
-    head = marked(first);
-    excerpt = rest.trim() ? marked(rest.trim()) : excerpt;
+    if (stem && plain.startsWith(stem)) {
+      const [first, rest] = cut(one.marked, stem.length);
+      head = [...marked(first), more];
+      excerpt = rest.trim() ? [more, ...marked(rest.trim())] : excerpt;
+    } else excerpt = marked(one.marked);
   }
   const by = [one.by_words && "words", one.by_meaning && "meaning"].filter(Boolean).join(" and ");
   return h("li", { class: `found ${one.sentiment}` },

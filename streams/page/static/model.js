@@ -87,6 +87,9 @@ const drift = (status, alarms) => {
       own.length ? h("ul", { class: "detectors" }, own.map(detector))
         : h("p", { class: "under" }, `${plural(status.drift_heard[stream] ?? 0, "document")} heard; detectors speak once their windows are full.`));
   });
+  if (status.readings.length && !status.readings[0].armed) {
+    return h("p", { class: "under" }, "Release ", quote(status.readings[0].release), " brings no reference to compare a stream with, so drift is not heard. Releases trained by this version bring one.");
+  }
   return [
     gauges.length ? h("div", { class: "drifting" }, gauges)
       : h("p", { class: "under" }, status.readings.length ? "Nothing heard yet. Six detectors compare each stream with what the release was taught on." : "This worker does not score; the detectors of others do."),
@@ -104,5 +107,5 @@ export const draw = (status, alarms) => {
   }
   put("line-chart", line, lineChart);
   put("releases", [status.readings, status.refused, status.expected, status.provider], () => releases(status));
-  put("drift", [status.drift, Object.keys(status.drift_heard), status.drift.length ? 0 : status.drift_heard, alarms, status.readings.length, Math.floor((status.stream_ms ?? 0) / 3600000)], () => drift(status, alarms));
+  put("drift", [status.drift, Object.keys(status.drift_heard), status.drift.length ? 0 : status.drift_heard, alarms, status.readings[0] ?? null, Math.floor((status.stream_ms ?? 0) / 3600000)], () => drift(status, alarms));
 };

@@ -30,12 +30,16 @@ export const figure = (value) => (value >= 10 ? count(value) : String(Math.round
 
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
+/** What a record named itself, such as `product:steam-pro-6`, as people write it. */
+const readable = (id) => /^(product|brand):/.test(id)
+  ? id.replace(/^\w+:/, "").split("-").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(" ") : id;
+
 /** A series for people: what it is about, of which part, and its kind. */
 export const spoken = (series) => {
   const [root, part] = series.split("|");
   const [kind, ...rest] = root.split(":");
   const id = rest.join(":");
-  const name = kind === "entity" ? names.get(id) ?? id : id;
+  const name = kind === "entity" ? names.get(id) ?? readable(id) : id;
   return { name, part: part ? part.replace(/^topic:/, "") : "", kind: part ? "entity|topic" : kind, root };
 };
 

@@ -49,7 +49,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=environment,
     )  # fmt: skip
     assert demo.stdout is not None
-    assert any("a worker and a notifier start" in line for line in demo.stdout)
+    assert any("a worker, a notifier and an archive start" in line for line in demo.stdout)
     process = psutil.Process(demo.pid)
     while len(started := process.children()) < 2:
         assert demo.poll() is None

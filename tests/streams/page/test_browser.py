@@ -95,6 +95,14 @@ async def test_what_a_document_says_stays_text(tab: Page) -> None:
         assert not {"\u202e", "\x1b", "\x07"} & set(shown)
 
 
+async def test_a_product_that_no_list_names_is_called_as_people_do(tab: Page) -> None:
+    room = newsroom(0.1)
+    room.live_through(0.1, {"product:ovenna-steampro-6": 20})
+    async with room.open() as url:
+        await tab.goto(url)
+        await expect(tab.locator("#series-list .name").get_by_text("Ovenna Steampro 6", exact=True)).to_be_visible()
+
+
 async def test_a_script_that_got_in_would_not_run(tab: Page) -> None:
     async with newsroom(0.1).open() as url:
         await tab.goto(url)

@@ -25,13 +25,14 @@ SIGNAL = DriftSignal(
 )  # fmt: skip
 
 
-def serving(release: str) -> Any:
-    return SimpleNamespace(release=release, scorer=SimpleNamespace(precision="int8"))
+def serving(release: str, reference: object = "a reference") -> Any:
+    return SimpleNamespace(release=release, scorer=SimpleNamespace(precision="int8", reference=reference))
 
 
 def test_the_releases_that_read_are_told_with_how_far_they_differ() -> None:
     live = Live(serving("r2"), percent=10)
     assert readings(live) == [Reading("serves", "r2", "int8")]
+    assert not readings(Live(serving("r0", reference=None)))[0].armed
     live.keep("previous", serving("r1"))
     live.keep("candidate", serving("r3"))
     live.comparisons["previous"] = Comparison(200)
@@ -105,6 +106,8 @@ async def test_drift_releases_and_throughput_are_shown_as_they_come(tab: Page) -
         await expect(tab.locator("#releases")).to_contain_text("This worker does not score")
         await expect(tab.locator("#line-chart svg path.rate")).to_have_count(1)
 
+        room.page.readings = lambda: [Reading("serves", "r0", "int8", armed=False)]
+        await expect(tab.locator("#drift")).to_contain_text("Release r0 brings no reference")
         room.page.readings = lambda: [
             Reading("serves", "r2", "int8"),
             Reading("candidate", ATTACKS[0], "int8", 400, 0.12),
