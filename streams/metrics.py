@@ -77,6 +77,7 @@ class Metrics:
     archive_pruned: Counter
     archive_stored: Gauge
     archive_bytes: Gauge
+    archive_lag: Gauge
     archive_batch_seconds: Histogram
 
     @classmethod
@@ -155,6 +156,7 @@ class Metrics:
             archive_pruned=counter("archive_pruned_documents", "Forgotten by the archive.", "reason"),
             archive_stored=gauge("archive_stored_documents", "In the archive."),
             archive_bytes=gauge("archive_bytes", "In use of the archive's file."),
+            archive_lag=gauge("archive_lag_records", "Records that the archive has yet to read.", "topic", "partition"),
             archive_batch_seconds=histogram("archive_batch_seconds", "To keep a batch.", END_TO_END_BUCKETS),
         )
 

@@ -161,7 +161,7 @@ class Archivist:
             log.warning("the broker does not answer, waiting for it")
         self._health.hold("broker", lag is not None)
         for (topic, partition), behind in (lag or {}).items():
-            self._metrics.lag.labels(topic, str(partition)).set(behind)
+            self._metrics.archive_lag.labels(topic, str(partition)).set(behind)
         figures = self._archive.figures()
         self._metrics.archive_stored.set(figures.documents)
         self._metrics.archive_bytes.set(figures.bytes)
