@@ -93,6 +93,15 @@ def test_a_component_is_a_verb_that_exists_and_is_asked_at_its_own_port(name: st
     assert name in {volume.split(":")[0] for volume in service["volumes"]}
 
 
+def test_the_worker_sees_the_archive_that_its_page_searches() -> None:
+    place = tomllib.loads((COMPOSE / "tocsin.toml").read_text(encoding="utf-8"))["archive"]["path"]
+    volume = f"archive:{Path(place).parent}"
+    assert all(volume in OURS[name]["volumes"] for name in ("archive", "worker"))
+    assert re.search(rf"install --directory --owner tocsin .*{Path(place).parent}", DOCKERFILE), (
+        "a volume takes its owner"
+    )
+
+
 def test_prometheus_looks_at_every_component_at_its_port(promtool: Tool, tmp_path: Path) -> None:
     shutil.copy(COMPOSE / "prometheus.yml", tmp_path)
     shutil.copy(ROOT / "deploy" / "prometheus" / "tocsin.rules.yml", tmp_path)
