@@ -147,6 +147,7 @@ def _asked(candidate: Path, champion: Path, sets: Sets, drifted: bool) -> list[C
         behaved = behaviour.ask(before), behaviour.ask(after)
     except ModelError as exc:
         return [*done, Check("integrity", f"it cannot answer: {exc}")]
+    mended = float((recent_new.right & ~recent_old.right).mean()) if drifted and recent_items else 0.0
     learnt = set(read_manifest(candidate).training.get(LEARNT) or ())
     shared = sum(mark_of(example.text) in learnt for example in sets.anchors)
     return [
@@ -156,7 +157,7 @@ def _asked(candidate: Path, champion: Path, sets: Sets, drifted: bool) -> list[C
         checks.memorised(items, old, new, recent_items, recent_old, recent_new, shared),
         checks.classes(items, old, new),
         checks.calibration(items, old, new),
-        checks.flips(items, old, new, churned, len(sets.unlabelled)),
+        checks.flips(items, old, new, churned, len(sets.unlabelled), mended=mended),
         checks.behaviour(*behaved),
     ]
 

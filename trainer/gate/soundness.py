@@ -19,6 +19,7 @@ from models.release import read_manifest, verify
 from models.scorer import Scorer
 from trainer.errors import TrainerError
 from trainer.gate.checks import Check
+from trainer.gate.statistics import more_than
 from trainer.parity import say, serve, serve_apart
 from trainer.refill import read_weights
 
@@ -109,9 +110,11 @@ def parity(candidate: Path, base: Path, texts: Sequence[str]) -> Check:
         why = f"the graph and the weights differ by {gaps[head]:.2g} in {head}"
     if "int8" in read_manifest(candidate).graphs:
         rounded = serve(candidate, list(texts), precision="int8")
-        agree = float((rounded["sentiment"].argmax(1) == served["sentiment"].argmax(1)).mean())
+        apart = int((rounded["sentiment"].argmax(1) != served["sentiment"].argmax(1)).sum())
+        agree = 1.0 - apart / len(texts)
         figures["int8_agrees"] = round(agree, 4)
-        if agree < INT8_AGREES and not why:
+        # A graph that agrees on 99.2 % falls below 99 % on one sample of 519 in four: it has to be more than chance.
+        if more_than(1.0 - INT8_AGREES, apart, len(texts)) and not why:
             why = f"its int8 graph calls only {agree:.1%} of {len(texts)} texts as the fp32 graph does"
     return Check("parity", why, figures)
 

@@ -82,6 +82,15 @@ def worse_than_chance(better: int, worse: int) -> float:
     return float(stats.binomtest(worse, better + worse, alternative="greater").pvalue) if better + worse else 1.0
 
 
+def more_than(share: float, found: int, asked: int) -> bool:
+    """Whether ``found`` of ``asked`` are more than a ``share`` brings forth by chance nineteen times in twenty.
+
+    >>> more_than(0.01, 9, 519), more_than(0.01, 10, 519)
+    (False, True)
+    """
+    return bool(stats.binom.sf(found - 1, asked, share) < ALPHA)
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """The p values, corrected so that all of them together are wrong once in twenty times (Holm 1979).
 

@@ -120,6 +120,9 @@ def test_flips_and_churn_are_counted_even_where_the_mean_stays() -> None:
     assert check.figures["negative_flips_percent"] == check.figures["positive_flips_percent"] == 10.0
     assert "are wrong now" in check.why
     assert "change their sentiment" in checks.flips(ITEMS, CHAMPION, SAME, churned=90, unlabelled=1_000).why
+    assert checks.flips(ITEMS, CHAMPION, SAME, churned=90, unlabelled=1_000, mended=0.03).held, (
+        "drift asked for a change"
+    )
 
 
 def test_a_kind_of_behaviour_that_is_lost_is_named() -> None:
