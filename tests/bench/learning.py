@@ -1,13 +1,16 @@
 """A sequence of domains, learnt one after the other from the shipped release: what is learnt, and what is forgotten.
 
     tocsin bench learning --sequence DIR --json OUT [--release champion] [--registry DIR] [--epochs N] [--seed N]
+    tocsin bench learning --data DATA --json OUT [--rows 1500] [--tests 500] [--domains 6] [...]
 
 ``DIR`` holds folders that are taken in the order of their names, each with ``train.jsonl`` and ``test.jsonl`` of rows
-``{"text", "sentiment"}``. Three arms begin with the same release: the recipe of :mod:`trainer.learning.update` with a
-memory of at most 4,000 rows; fine-tuning on each domain alone; and all domains at once. ``OUT`` gets ``domains``;
-``accuracy`` and ``sequential_accuracy`` (row i: after domain i, row 0 before any; columns: tests of the domains),
-``joint_accuracy`` (of each domain), ``backward_transfer`` and ``average`` (of the last row), ``average_over_joint``,
-``gain_over_sequential`` (mean gain on each new domain, as a part of fine-tuning's) and ``seconds``.
+``{"text", "sentiment"}``. Of ``DATA``, a folder of the public labelled sets, such a sequence is made
+(:mod:`tests.evaluation.domains`). Three arms begin with the same release: the recipe of
+:mod:`trainer.learning.update` with a memory of at most 4,000 rows; fine-tuning on each domain alone; and all domains
+at once. ``OUT`` gets ``domains``; ``accuracy`` and ``sequential_accuracy`` (row i: after domain i, row 0 before any;
+columns: tests of the domains), ``joint_accuracy`` (of each domain), ``backward_transfer`` and ``average`` (of the last
+row), ``average_over_joint``, ``gain_over_sequential`` (what domains gain over the release when they are learnt, as a
+part of what they gain by fine-tuning) and ``seconds``.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +31,7 @@ from models.assembly import ensure_shipped
 from models.base import find_base
 from models.registry import Registry
 from models.text import open_tokenizer
+from tests.evaluation.domains import write_sequence
 from trainer.data import Example, read_rows
 from trainer.learning.desk import Desk, Model, Rates
 from trainer.learning.replay import Memory
@@ -109,7 +114,7 @@ def summary(
     """
     last, count = accuracy[-1], len(domains)
     kept = [last[at] - accuracy[at + 1][at] for at in range(count - 1)]
-    gains, plain = ([table[at + 1][at] - table[at][at] for at in range(count)] for table in (accuracy, sequential))
+    gains, plain = ([table[at + 1][at] - table[0][at] for at in range(count)] for table in (accuracy, sequential))
     average = float(np.mean(last))
     return {
         "domains": domains,
@@ -129,7 +134,12 @@ def told(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sequence", type=Path, required=True)
+    given_by = parser.add_mutually_exclusive_group(required=True)
+    given_by.add_argument("--sequence", type=Path)
+    given_by.add_argument("--data", type=Path)
+    parser.add_argument("--rows", type=int, default=1_500, help="of a domain, with --data")
+    parser.add_argument("--tests", type=int, default=500, help="of a domain, with --data")
+    parser.add_argument("--domains", type=int, default=6, help="at most so many, with --data")
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--registry", default="var/registry")
     parser.add_argument("--release", default="champion")
@@ -138,7 +148,11 @@ def main() -> None:
     given = parser.parse_args()
     ensure_shipped(given.registry)
     release = Registry(given.registry).resolve(given.release)
-    arena = Arena(given.sequence, release, Rates(epochs=given.epochs, seed=given.seed), find_base())
+    rates = Rates(epochs=given.epochs, seed=given.seed)
+    with tempfile.TemporaryDirectory() as place:
+        if given.data is not None:
+            write_sequence(given.data, Path(place), given.rows, given.tests, given.domains)
+        arena = Arena(given.sequence or Path(place), release, rates, find_base())
     report = {"release": release.name, **bench(arena)}
     given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     told(
