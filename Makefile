@@ -28,7 +28,7 @@ $(VENV)/.all: $(UV) pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.serve
 
 BENCHES := $(patsubst tests/bench/%.py,%,$(wildcard tests/bench/[a-z]*.py))
-WANT_DATA := drift folding learning
+WANT_DATA := drift folding gate learning selection
 
 .PHONY: help demo test check format kafka campaign bench lock clean
 help: ## List the targets
