@@ -30,7 +30,11 @@ Side = Literal["learn", "anchor", "recent"]
 
 @dataclass(frozen=True)
 class Given:
-    """A labelled document: who or what gave the label, by whom, and the row that follows."""
+    """A labelled document: who or what gave the label, by whom, and the row that follows.
+
+    Its row is of its stream's domain, not of its source's: whoever writes could invent a thousand of those, and each
+    would count as much as the others in the memory and in what is fitted.
+    """
 
     id: str
     kind: Literal["person", "stars"]
@@ -128,11 +132,10 @@ def _people(
         if sentiment is None and not topics:
             set_aside["contested"] += len(some)
             continue
-        source = sample.source if sample is not None else next((word.source for word in some if word.source), "")
-        example = Example(text, source, topics=topics, sentiment=sentiment)
+        stream = sample.stream if sample is not None else "feedback"
+        example = Example(text, stream, topics=topics, sentiment=sentiment)
         at_ms = sample.event_ms if sample is not None else max(word.at_ms for word in some)
         random = sample is not None and sample.slice == "random"
-        stream = sample.stream if sample is not None else "feedback"
         found[name] = Given(name, "person", _giver(some, sentiment), at_ms, random, example, stream)
     return found
 
@@ -173,7 +176,7 @@ def _of_stars(sample: DriftSample, noise: Noise) -> Given:
     assert sample.stars is not None
     soft = noise.soft(sample.source, sample.stars)
     degrees = (round(float(soft[0]), 4), round(float(soft[1]), 4), round(float(soft[2]), 4))
-    example = Example(sample.text, sample.source, sentiment=int(soft.argmax()), soft=degrees)
+    example = Example(sample.text, sample.stream, sentiment=int(soft.argmax()), soft=degrees)
     return Given(sample.id, "stars", sample.source, sample.event_ms, sample.slice == "random", example, sample.stream)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -303,7 +304,9 @@ class Trainer:
 
     def _first_memory(self) -> list[Remembered]:
         """What the release is known to know: the user's rows, or texts by rule such as the shipped one learnt."""
-        rows = self._rows(self._told.rehearse) or [row for kind in cases.KINDS for row in cases.write(kind, CASES, 0)]
+        rows = self._rows(self._told.rehearse) or [
+            replace(row, source="rules") for kind in cases.KINDS for row in cases.write(kind, CASES, 0)
+        ]
         return Memory([Remembered(row, {}) for row in rows]).rows()
 
     def _rows(self, path: Path | None) -> list[Example]:
