@@ -10,7 +10,8 @@
 at once. ``OUT`` gets ``domains``; ``accuracy`` and ``sequential_accuracy`` (row i: after domain i, row 0 before any;
 columns: tests of the domains), ``joint_accuracy`` (of each domain), ``backward_transfer`` and ``average`` (of the last
 row), ``average_over_joint``, ``gain_over_sequential`` (what domains gain over the release when they are learnt, as a
-part of what they gain by fine-tuning) and ``seconds``.
+part of what they gain by fine-tuning), ``step_gain_over_sequential`` (the same of gains over what stood just before,
+which count again what fine-tuning forgot and learnt anew) and ``seconds``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,20 @@ def summary(
 
     >>> ours, plain = [[0.5, 0.5], [0.8, 0.5], [0.7, 0.9]], [[0.5, 0.5], [0.9, 0.5], [0.6, 0.9]]
     >>> found = summary(["a", "b"], ours, plain, [0.8, 0.9])
-    >>> found["backward_transfer"], found["average"], found["average_over_joint"], found["gain_over_sequential"]
-    (-0.1, 0.8, 0.9412, 0.875)
+    >>> found["backward_transfer"], found["average"], found["average_over_joint"]
+    (-0.1, 0.8, 0.9412)
+    >>> found["gain_over_sequential"], found["step_gain_over_sequential"]
+    (0.875, 0.875)
     """
     last, count = accuracy[-1], len(domains)
     kept = [last[at] - accuracy[at + 1][at] for at in range(count - 1)]
-    gains, plain = ([table[at + 1][at] - table[0][at] for at in range(count)] for table in (accuracy, sequential))
+
+    def gains_ratio(before: Callable[[int], int]) -> float | None:
+        ours, plain = (
+            sum(table[at + 1][at] - table[before(at)][at] for at in range(count)) for table in (accuracy, sequential)
+        )
+        return round(ours / plain, 4) if plain else None
+
     average = float(np.mean(last))
     return {
         "domains": domains,
@@ -124,7 +133,8 @@ def summary(
         "backward_transfer": round(float(np.mean(kept)), 4) if kept else 0.0,
         "average": round(average, 4),
         "average_over_joint": round(average / float(np.mean(joint)), 4),
-        "gain_over_sequential": round(float(np.sum(gains) / np.sum(plain)), 4) if np.sum(plain) else None,
+        "gain_over_sequential": gains_ratio(lambda _: 0),
+        "step_gain_over_sequential": gains_ratio(lambda at: at),
     }
 
 
