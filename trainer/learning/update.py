@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.assembly import fold
@@ -37,8 +36,6 @@ from trainer.refill import ENCODER
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Parts of the way from the champion to what was learnt; 0 is no update."""
-DOUBT = 0.5
-"""Standard errors within which one part of the way is as good as another."""
 LEAST_TO_FIT = 100
 """Held-back answers of a head that its temperature is fitted on; with fewer it stays the champion's."""
 
@@ -213,7 +210,7 @@ class _Training:
         """The score of ``weights`` on the held-back rows; the weights in training stay as they are."""
         now = self._copy()
         self._put(weights)
-        score = score_of(hits_of(self._held()))
+        score = score_of(self._held())
         self._put(now)
         return score
 
@@ -222,22 +219,15 @@ class _Training:
         return [answer for answer, _ in self.desk.answers(self.lessons.held)]
 
     def sweep(self) -> tuple[float, dict[str, float]]:
-        """How much of the way held-back rows ask for: none where the best part gains too little.
-
-        Of the parts that few rows cannot tell from the best it is the largest. A hundred rows are a coarse scale, and
-        to stop early at every tie would leave much of what is new unlearnt.
-        """
-        hits: dict[float, Hits] = {}
+        """The part of the way with the best score on held-back rows; none where it gains too little."""
+        scores: dict[float, float] = {}
         for alpha in ALPHAS:
             self._put(self.mean, alpha)
-            hits[alpha] = hits_of(self._held())
-        scores = {alpha: score_of(found) for alpha, found in hits.items()}
+            scores[alpha] = score_of(self._held())
         best = max(ALPHAS, key=lambda alpha: (scores[alpha], -alpha))
         if scores[best] < scores[0.0] + self.rates.least_gain:
-            chosen = 0.0
-        else:
-            chosen = max(alpha for alpha in ALPHAS if alpha >= best and not worse(hits[alpha], hits[best]))
-        return chosen, {f"{alpha:g}": round(score, 4) for alpha, score in scores.items()}
+            best = 0.0
+        return best, {f"{alpha:g}": round(score, 4) for alpha, score in scores.items()}
 
     def model(self, alpha: float) -> Model:
         """The champion's weights with ``alpha`` of the adapter folded in, and temperatures fitted anew."""
@@ -271,25 +261,10 @@ class _Training:
         ]
 
 
-Hits = list[NDArray[np.bool_]]
-"""By question and source, which of its rows were called rightly."""
-
-
-def hits_of(answers: Sequence[Answer]) -> Hits:
-    """In an order that only depends on the rows."""
-    return [_shown(question).argmax(1) == question.labels for question in questions(answers).values()]
-
-
-def score_of(hits: Hits) -> float:
+def score_of(answers: Sequence[Answer]) -> float:
     """The mean accuracy over questions and sources: a small source counts as much as a large one."""
-    return float(np.mean([some.mean() for some in hits])) if hits else 0.0
-
-
-def worse(one: Hits, other: Hits) -> bool:
-    """Whether ``one`` scores less than ``other`` by more than half the standard error of the difference."""
-    apart = [after.astype(float) - before for before, after in zip(one, other, strict=True)]
-    error = np.sqrt(sum(some.var() / len(some) for some in apart)) / len(apart)
-    return bool(np.mean([some.mean() for some in apart]) > DOUBT * error)
+    found = [float((_shown(question).argmax(1) == question.labels).mean()) for question in questions(answers).values()]
+    return float(np.mean(found)) if found else 0.0
 
 
 def _shown(question: Question) -> Any:

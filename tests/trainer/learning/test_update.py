@@ -20,7 +20,7 @@ from trainer.errors import DataError
 from trainer.learning.desk import Desk, Model, Rates, is_held
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Memory, Remembered
-from trainer.learning.update import Updated, score_of, update, worse
+from trainer.learning.update import Updated, update
 from trainer.network import Adapter, Outputs
 from trainer.refill import write_release
 
@@ -145,14 +145,6 @@ def test_what_was_learnt_is_remembered_with_what_is_thought_of_it_now(school: Sc
     assert np.mean(right) > 0.9
     surprised = [row.surprise for row, hit in zip(updated.remember, right, strict=True) if not hit]
     assert not surprised or min(surprised) > 0.5
-
-
-def test_of_parts_that_few_rows_cannot_tell_apart_neither_is_worse() -> None:
-    right, one_wrong, ten_wrong = (np.arange(100) >= wrong for wrong in (0, 1, 10))
-    assert worse([ten_wrong], [right])
-    assert not worse([right], [ten_wrong])
-    assert not worse([one_wrong, right], [one_wrong[::-1], right]), "each has an error of its own"
-    assert score_of([ten_wrong, right]) == pytest.approx(0.95)
 
 
 def test_texts_that_are_held_back_are_the_same_in_every_update() -> None:
