@@ -51,4 +51,4 @@ def test_what_is_rehearsed_is_kept_and_what_is_new_is_learnt(report) -> None:
 
 
 def test_the_figures_follow_from_the_tables() -> None:
-    assert doctest.testmod(learning).attempted == 3
+    assert doctest.testmod(learning).attempted == 4
