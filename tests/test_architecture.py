@@ -28,7 +28,7 @@ CYCLE = "trainer/cycle/"
 OF_STREAMS = {"streams.records", "streams.lessons", "streams.topics"}
 OF_STREAMS_AT_THE_EDGE = {
     *("streams.errors", "streams.logs", "streams.settings", "streams.training", "streams.web"),
-    *("streams.operate.admin", "streams.operate.client", "streams.operate.hints"),
+    *("streams.operate.places", "streams.operate.client", "streams.operate.hints"),
 }
 FAUST = ("streams/delivery", "streams/agents.py", "streams/app.py", "streams/worker.py")
 LONGEST_FILE = 400

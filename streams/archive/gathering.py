@@ -14,10 +14,10 @@ from kafka.errors import KafkaError
 from streams import logs
 from streams.archive.entries import Entry, entry_of
 from streams.archive.store import Batch, Offsets
-from streams.errors import BrokerError, TopicsError
 from streams.notify.inbox import read_alert
-from streams.operate.admin import admin_client
+from streams.operate.admin import no_topic
 from streams.operate.client import broker_errors, kafka_python_options
+from streams.operate.places import Places
 from streams.records import Alert, ScoredDocument
 from streams.settings import Settings
 
@@ -42,18 +42,11 @@ class Gathering:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._scored, self._alerts = settings.topics.scored, settings.topics.alerts
-        with admin_client(settings, "looking at the cluster") as client:
-            self.cluster: str = client.describe_cluster()["cluster_id"] or "unnamed"
-            self._partitions = {
-                topic["name"]: len(topic["partitions"])
-                for topic in client.describe_topics()
-                if topic["name"] in (self._scored, self._alerts) and topic["error_code"] == 0
-            }
+        self._places = Places(settings, (self._scored, self._alerts))
+        self.cluster = self._places.cluster
         for name in (self._scored, self._alerts):
-            if name not in self._partitions:
-                raise TopicsError(
-                    f"there is no topic {name} on {', '.join(settings.brokers)}; run `tocsin topics create`"
-                )
+            if name not in self._places.counts:
+                raise no_topic(settings, name)
         with broker_errors(settings, "reading what to keep"):
             self._consumer = KafkaConsumer(
                 **kafka_python_options(settings, "archive"),
@@ -64,22 +57,14 @@ class Gathering:
                 fetch_max_bytes=MOST_BYTES,
                 max_partition_fetch_bytes=ONE_PARTITION_BYTES,
             )
-        self._places = [TopicPartition(name, n) for name, count in self._partitions.items() for n in range(count)]
         self._next: dict[TopicPartition, int] = {}
 
     def start(self, known: Offsets) -> None:
         """Begin at the ``known`` offsets; where there is none, or it lies beyond the topic, at the beginning."""
         with broker_errors(self._settings, "finding the place to read on"):
-            self._consumer.assign(self._places)
-            begins = self._consumer.beginning_offsets(self._places)
-            ends = self._consumer.end_offsets(self._places)
-            for place in self._places:
-                at = known.get((place.topic, place.partition))
-                if at is not None and at > ends[place]:
-                    log.warning("a topic ends before the archive, reading it anew", **place._asdict())
-                    at = None
-                self._next[place] = begins[place] if at is None else max(at, begins[place])
-                self._consumer.seek(place, self._next[place])
+            self._next = self._places.begin(
+                self._consumer, lambda place: known.get((place.topic, place.partition)), "archive"
+            )
 
     def poll(self, oldest_ms: int, now_ms: int) -> tuple[Batch, Mapping[str, int], int, int]:
         """Wait a moment for records: what to keep of them, how many came by topic, how many of them could not be read,
@@ -124,13 +109,10 @@ class Gathering:
             BrokerError: a topic has more partitions than at the start; a restart reads them all.
         """
         try:
-            ends = self._consumer.end_offsets(self._places, timeout_ms=CLOSE_MS)
-            now = {topic: len(self._consumer.partitions_for_topic(topic) or ()) for topic in self._partitions}
+            ends = self._consumer.end_offsets(self._places.all, timeout_ms=CLOSE_MS)
+            self._places.refuse_growth(self._consumer)
         except KafkaError:
             return None
-        for topic, count in self._partitions.items():
-            if now[topic] > count:
-                raise BrokerError(f"{topic} has grown from {count} to {now[topic]} partitions; restarting")
         return {(place.topic, place.partition): max(0, ends[place] - at) for place, at in self._next.items()}
 
     def close(self) -> None:

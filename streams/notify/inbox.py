@@ -14,11 +14,11 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from streams import logs
-from streams.errors import BrokerError, TopicsError
 from streams.notify import wording
 from streams.notify.outbox import Arrival
-from streams.operate.admin import admin_client
+from streams.operate.admin import no_topic
 from streams.operate.client import broker_errors, kafka_python_options
+from streams.operate.places import Places
 from streams.records import Alert, AlertFeedback
 from streams.settings import Settings
 
@@ -61,20 +61,12 @@ class Inbox:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.alerts, self.feedback = settings.topics.alerts, settings.topics.feedback
-        with admin_client(settings, "looking at the cluster") as client:
-            self.cluster: str = client.describe_cluster()["cluster_id"] or "unnamed"
-            found = {
-                topic["name"]: len(topic["partitions"])
-                for topic in client.describe_topics()
-                if topic["name"] in (self.alerts, self.feedback) and topic["error_code"] == 0
-            }
-        if self.alerts not in found:
-            raise TopicsError(
-                f"there is no topic {self.alerts} on {', '.join(settings.brokers)}; run `tocsin topics create`"
-            )
-        if self.feedback not in found:
+        self._places = Places(settings, (self.alerts, self.feedback))
+        self.cluster = self._places.cluster
+        if self.alerts not in self._places.counts:
+            raise no_topic(settings, self.alerts)
+        if self.feedback not in self._places.counts:
             log.warning("no feedback topic: nobody can acknowledge; run `tocsin topics create`", topic=self.feedback)
-        self._partitions = found
         with broker_errors(settings, "reading alerts"):
             self._consumer = KafkaConsumer(
                 **kafka_python_options(settings, "notify"),
@@ -88,23 +80,17 @@ class Inbox:
     @property
     def topics(self) -> list[str]:
         """The topics that are read."""
-        return list(self._partitions)
+        return list(self._places.counts)
 
     def start(self, known: dict[str, dict[int, int]]) -> None:
         """Begin at the ``known`` offsets by topic; where one is missing, at the group's, else at the beginning."""
+
+        def remembered(place: TopicPartition) -> int | None:
+            at = known.get(place.topic, {}).get(place.partition)
+            return self._consumer.committed(place) if at is None else at
+
         with broker_errors(self._settings, "finding the place in the alerts topic"):
-            partitions = self._places()
-            self._consumer.assign(partitions)
-            begins = self._consumer.beginning_offsets(partitions)
-            ends = self._consumer.end_offsets(partitions)
-            for tp in partitions:
-                at = known.get(tp.topic, {}).get(tp.partition)
-                if at is None:
-                    at = self._consumer.committed(tp)
-                if at is not None and at > ends[tp]:
-                    log.warning("topic ends before the outbox, reading it anew", topic=tp.topic, partition=tp.partition)
-                    at = None
-                self._consumer.seek(tp, begins[tp] if at is None else max(at, begins[tp]))
+            self._places.begin(self._consumer, remembered, "outbox")
 
     def poll(self) -> Mail:
         """Wait a moment for mail. What cannot be read is logged by its place, counted and passed over."""
@@ -153,20 +139,14 @@ class Inbox:
             BrokerError: a topic has more partitions than at the start; a restart reads them all.
         """
         try:
-            self._consumer.end_offsets(self._places(), timeout_ms=CLOSE_MS)
-            now = {topic: len(self._consumer.partitions_for_topic(topic) or ()) for topic in self._partitions}
+            self._consumer.end_offsets(self._places.all, timeout_ms=CLOSE_MS)
+            self._places.refuse_growth(self._consumer)
         except KafkaError:
             return False
-        for topic, count in self._partitions.items():
-            if now[topic] > count:
-                raise BrokerError(f"{topic} has grown from {count} to {now[topic]} partitions; restarting")
         return True
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
-
-    def _places(self) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for topic, count in self._partitions.items() for number in range(count)]
 
 
 def read_feedback(value: bytes) -> AlertFeedback | None:

@@ -42,8 +42,13 @@ def require_topic(settings: Settings, name: str) -> int:
     """
     counts = partition_counts(settings, [name])
     if name not in counts:
-        raise TopicsError(f"there is no topic {name} on {', '.join(settings.brokers)}; run `tocsin topics create`")
+        raise no_topic(settings, name)
     return counts[name]
+
+
+def no_topic(settings: Settings, name: str) -> TopicsError:
+    """The error that the topic ``name`` does not exist, with what to do about it."""
+    return TopicsError(f"there is no topic {name} on {', '.join(settings.brokers)}; run `tocsin topics create`")
 
 
 def missing_topics(settings: Settings) -> list[str]:

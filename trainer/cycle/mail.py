@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 
 from streams import logs
-from streams.errors import BrokerError, TopicsError
+from streams.errors import TopicsError
 from streams.lessons import DocumentFeedback, DriftSample, DriftSignal
-from streams.operate.admin import admin_client
 from streams.operate.client import broker_errors, kafka_python_options
+from streams.operate.places import Places
 from streams.settings import Settings
 from trainer.cycle.store import Arrivals, Store
 
@@ -48,14 +48,9 @@ class Mailbox:
         topics = settings.topics
         self.samples, self.feedback, self.drift = topics.drift_samples, topics.feedback, topics.drift
         wanted = (self.samples, self.feedback, self.drift)
-        with admin_client(settings, "looking at the cluster") as client:
-            self.cluster: str = client.describe_cluster()["cluster_id"] or "unnamed"
-            self._partitions = {
-                topic["name"]: len(topic["partitions"])
-                for topic in client.describe_topics()
-                if topic["name"] in wanted and topic["error_code"] == 0
-            }
-        missing = [name for name in wanted if name not in self._partitions]
+        self._places = Places(settings, wanted)
+        self.cluster = self._places.cluster
+        missing = [name for name in wanted if name not in self._places.counts]
         if missing:
             raise TopicsError(
                 f"missing on {', '.join(settings.brokers)}: {', '.join(missing)}; run `tocsin topics create`"
@@ -68,15 +63,8 @@ class Mailbox:
     def start(self, store: Store) -> None:
         """Begin where ``store`` ends; at a topic's beginning where it knows nothing, or more than the topic holds."""
         with broker_errors(self._settings, "finding the place in the samples"):
-            places = [TopicPartition(name, at) for name, count in self._partitions.items() for at in range(count)]
-            self._consumer.assign(places)
-            begins, ends = self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)
-            for tp in places:
-                at = store.offsets(tp.topic).get(tp.partition)
-                if at is not None and at > ends[tp]:
-                    log.warning("topic ends before the database, reading it anew", topic=tp.topic, at=tp.partition)
-                    at = None
-                self._consumer.seek(tp, begins[tp] if at is None else max(at, begins[tp]))
+            known = {name: store.offsets(name) for name in self._places.counts}
+            self._places.begin(self._consumer, lambda tp: known[tp.topic].get(tp.partition), "database")
 
     def poll(self) -> Mail:
         """Wait a moment for mail. What cannot be read is logged by its place, counted and passed over."""
@@ -113,15 +101,11 @@ class Mailbox:
             BrokerError: a topic has more partitions than at the start; a restart reads them all.
         """
         with broker_errors(self._settings, "looking for the end of the samples"):
-            places = sorted(self._consumer.assignment())
-            ends = self._consumer.end_offsets(places)
-            left: Counter[str] = Counter(dict.fromkeys(self._partitions, 0))
-            for tp in places:
+            ends = self._consumer.end_offsets(self._places.all)
+            left: Counter[str] = Counter(dict.fromkeys(self._places.counts, 0))
+            for tp in self._places.all:
                 left[tp.topic] += max(0, ends[tp] - self._consumer.position(tp))
-            now = {name: len(self._consumer.partitions_for_topic(name) or ()) for name in self._partitions}
-        for name, count in self._partitions.items():
-            if now[name] > count:
-                raise BrokerError(f"{name} has grown from {count} to {now[name]} partitions; restarting")
+            self._places.refuse_growth(self._consumer)
         return dict(left)
 
     def close(self) -> None:
