@@ -7,24 +7,19 @@ delivery that each courier had in hand. ``synchronous=FULL``: what is committed 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from streams.errors import SettingsError
+from streams.operate.places import OwnFile
 from streams.records import Alert, AlertFeedback, encode
 
 KEPT_MS = 30 * 24 * 3600 * 1000
 """How long a delivered transition is remembered, so that its repeat in the topic is not sent again."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS offsets (topic TEXT, partition INTEGER, next INTEGER NOT NULL,
-    PRIMARY KEY (topic, partition));
 CREATE TABLE IF NOT EXISTS transitions (
     number INTEGER PRIMARY KEY, transition_id TEXT NOT NULL UNIQUE, alert_id TEXT NOT NULL,
     sequence INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -64,7 +59,7 @@ class Delivery:
     alert: Alert
 
 
-class Outbox:
+class Outbox(OwnFile):
     """The file and its questions. One process at a time; times are wall-clock milliseconds, passed in.
 
     Raises:
@@ -72,25 +67,8 @@ class Outbox:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
-            # Exclusive: a second notifier on this file would deliver everything a second time.
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        except sqlite3.OperationalError as exc:
-            reason = "another notifier holds it" if "locked" in str(exc) else str(exc)
-            raise SettingsError(f"notify.outbox {path}: {reason}; one outbox serves one notifier") from exc
-        except (OSError, sqlite3.DatabaseError) as exc:
-            raise SettingsError(f"notify.outbox {path}: {exc}; name a file that this user can write") from exc
-        if self._fact("format", _FORMAT) != _FORMAT:
-            raise SettingsError(f"notify.outbox {path} was written by another version of tocsin; name another file")
-
-    def close(self) -> None:
-        self._db.close()
+        super().__init__(path, _SCHEMA, _FORMAT, setting="notify.outbox", holder="notifier")
+        self._db.execute("PRAGMA foreign_keys = ON")
 
     def belongs_to(self, cluster: str, *, forget_all: bool = False) -> bool:
         """Tie the outbox to a cluster; ``False`` where it was another's and its offsets were dropped.
@@ -98,19 +76,7 @@ class Outbox:
         Offsets of another cluster mean nothing on this one. Transitions are kept, so that a mirrored topic is
         not delivered again, unless ``forget_all`` says that the new cluster is a new world.
         """
-        if self._fact("cluster", cluster) == cluster:
-            return True
-        with self._transaction():
-            self._db.execute("UPDATE facts SET value = ? WHERE name = 'cluster'", (cluster,))
-            self._db.execute("DELETE FROM offsets")
-            if forget_all:
-                for table in ("deliveries", "transitions", "told", "incidents", "feedback"):
-                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
-        return False
-
-    def offsets(self, topic: str) -> dict[int, int]:
-        """The next offset to read of each partition that has been read."""
-        return dict(self._db.execute("SELECT partition, next FROM offsets WHERE topic = ?", (topic,)))
+        return self.tie(cluster, ("deliveries", "transitions", "told", "incidents", "feedback") if forget_all else ())
 
     def store(
         self,
@@ -283,22 +249,6 @@ class Outbox:
 
     def _note_told(self, alert_id: str, channels: Sequence[str]) -> None:
         self._db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", [(alert_id, channel) for channel in channels])
-
-    def _fact(self, name: str, value: str) -> str:
-        """The stored fact ``name``; ``value`` becomes it where there is none."""
-        self._db.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, value))
-        stored: str = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
-        return stored
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _decode(encoded: bytes) -> Alert:

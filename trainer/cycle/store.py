@@ -6,25 +6,19 @@ Offsets live here and not in a consumer group: a trainer that is killed reads on
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from streams.errors import SettingsError
 from streams.lessons import DocumentFeedback, DriftSample, DriftSignal
+from streams.operate.places import OwnFile
 from trainer.learning.replay import Remembered
 
 _FORMAT = "1"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS offsets (
-    topic TEXT, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
-);
 CREATE TABLE IF NOT EXISTS samples (
     id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, slice TEXT NOT NULL, record BLOB NOT NULL
 );
@@ -73,7 +67,7 @@ class Cycle:
 _COLUMNS = tuple(each.name for each in fields(Cycle))
 
 
-class Store:
+class Store(OwnFile):
     """The file and its questions. One process at a time; times are wall-clock milliseconds, passed in.
 
     Raises:
@@ -81,43 +75,11 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
-            # Exclusive: two trainers would begin two cycles from the same labels.
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        except sqlite3.OperationalError as exc:
-            reason = "another trainer holds it" if "locked" in str(exc) else str(exc)
-            raise SettingsError(f"trainer.database {path}: {reason}; one database serves one trainer") from exc
-        except (OSError, sqlite3.DatabaseError) as exc:
-            raise SettingsError(f"trainer.database {path}: {exc}; name a file that this user can write") from exc
-        if self.fact("format", _FORMAT) != _FORMAT:
-            raise SettingsError(f"trainer.database {path} was written by another version of tocsin; name another file")
-
-    def close(self) -> None:
-        self._db.close()
-
-    def fact(self, name: str, value: str) -> str:
-        """What is written under ``name``; ``value`` is written where nothing is."""
-        self._db.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, value))
-        found: str = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
-        return found
+        super().__init__(path, _SCHEMA, _FORMAT, setting="trainer.database", holder="trainer")
 
     def belongs_to(self, cluster: str) -> bool:
         """Tie the store to a cluster; ``False`` where it was another's, whose offsets are dropped. Samples stay."""
-        if self.fact("cluster", cluster) == cluster:
-            return True
-        with self._transaction():
-            self._db.execute("UPDATE facts SET value = ? WHERE name = 'cluster'", (cluster,))
-            self._db.execute("DELETE FROM offsets")
-        return False
-
-    def offsets(self, topic: str) -> dict[int, int]:
-        """The next offset to read of each partition that has been read."""
-        return dict(self._db.execute("SELECT partition, next FROM offsets WHERE topic = ?", (topic,)))
+        return self.tie(cluster)
 
     def take(self, arrivals: Arrivals, now_ms: int, most: int) -> int:
         """Take in what came and the offsets behind it, in one transaction; how many samples were new.
@@ -253,13 +215,3 @@ class Store:
 
     def _count(self, table: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - names from here
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
