@@ -36,7 +36,9 @@ from trainer.gate.items import heard, items_of
 from trainer.gate.judge import Sets, judge
 from trainer.learning.desk import Rates
 
-UNLABELLED, HELD = 200, 300
+UNLABELLED = 200
+HELD = 200
+"""Anchors, and recent rows, that calibrate an int8 graph: texts of the old and of the new, as in the trainer."""
 
 
 def share_of(text: str) -> int:
@@ -143,8 +145,8 @@ def main() -> None:
     sets = Sets(rows["anchors"], rows["recent"], random.Random(0).sample(texts, min(UNLABELLED, len(texts))))
     given.work.mkdir(parents=True, exist_ok=True)
     foundry = Foundry(
-        release, find_base(), given.work, rows["lessons"], rows["memory"], rows["anchors"], rows["memory"][:HELD],
-        given.rows, Rates(epochs=given.epochs),
+        release, find_base(), given.work, rows["lessons"], rows["memory"], rows["anchors"],
+        [*rows["anchors"][:HELD], *rows["recent"][:HELD]], given.rows, Rates(epochs=given.epochs),
     )  # fmt: skip
     truth = {"old": rows["old truth"], "new": rows["new truth"]}
     better, bad = foundry.better(), foundry.bad()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.gate.items import Heard, Item, per_document
-from trainer.gate.statistics import ALPHA, holm, mcnemar, needed, paired, worse_than_chance
+from trainer.gate.statistics import ALPHA, holm, mcnemar, more_than, needed, paired, worse_than_chance
 from trainer.measure import calibration_error
 
 ANCHOR_MARGIN = 0.01
@@ -27,6 +27,8 @@ LOSS_MARGIN = 0.02
 """Mean log loss (nats) that a candidate may add on the anchors."""
 MOST_FLIPS, MOST_CHURN = 0.015, 0.08
 MOST_BEHAVIOUR_LOST = 0.05
+SURE_TOPIC, MOST_TOPICS_CHANGED = 0.3, 0.03
+"""By how much of a probability a topic leads that the champion is sure of, and the share of those that may change."""
 MEMORISED = 0.02
 """An anchor gain this much larger than the gain on recent documents is not learnt but remembered."""
 
@@ -196,6 +198,26 @@ def flips(
     elif churn > most:
         why = f"{100 * churn:.1f} % of {unlabelled} documents change their sentiment (limit {100 * most:.3g} %)"
     return Check("flips", why, figures)
+
+
+def topics(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Check:
+    """Topics of which no anchor has a label stay what they were, wherever the champion was sure of one.
+
+    ``pairs`` are the probabilities [n, k] of champion and candidate for the same n texts, by taxonomy. No label says
+    which of the two is right; but nobody taught the candidate such topics, so it has no reason to change its mind.
+    """
+    changed: dict[str, float] = {}
+    figures: dict[str, Any] = {"limit_percent": 100 * MOST_TOPICS_CHANGED, "taxonomies": {}}
+    for name, (before, after) in sorted(pairs.items()):
+        second, first = np.sort(before, 1)[:, -2:].T
+        sure = first - second >= SURE_TOPIC
+        other = int((before.argmax(1) != after.argmax(1))[sure].sum())
+        if more_than(MOST_TOPICS_CHANGED, other, int(sure.sum())):
+            changed[name] = other / int(sure.sum())
+        figures["taxonomies"][name] = {"sure": int(sure.sum()), "changed": other}
+    told = ", ".join(f"{name} ({100 * share:.1f} %)" for name, share in changed.items())
+    why = f"documents change a topic that the champion was sure of, and no anchor says why: {told}" if changed else ""
+    return Check("topics", why, figures)
 
 
 def behaviour(champion: Mapping[str, float], candidate: Mapping[str, float]) -> Check:

@@ -25,7 +25,8 @@ from trainer.data import Example, normalised
 from trainer.evaluate import answers
 from trainer.gate import behaviour, checks, soundness
 from trainer.gate.checks import Check
-from trainer.gate.items import Heard, heard, items_of
+from trainer.gate.items import Heard, Item, heard, items_of
+from trainer.measure import Answer
 from trainer.parity import AWKWARD
 
 VERDICTS = ".verdicts"
@@ -141,8 +142,9 @@ def _asked(candidate: Path, champion: Path, sets: Sets, drifted: bool) -> list[C
     texts = [example.text for example in (*sets.anchors, *sets.recent)] or list(sets.unlabelled)
     done = [soundness.latency(after, before, texts)]
     try:
-        items, old, new = _heard(sets.anchors, before, after)
-        recent_items, recent_old, recent_new = _heard(sets.recent, before, after)
+        said = _said(sets.anchors, before, after)
+        items, old, new = _heard(before, *said)
+        recent_items, recent_old, recent_new = _heard(before, *_said(sets.recent, before, after))
         churned = _churned(before, after, sets.unlabelled)
         behaved = behaviour.ask(before), behaviour.ask(after)
     except ModelError as exc:
@@ -158,13 +160,28 @@ def _asked(candidate: Path, champion: Path, sets: Sets, drifted: bool) -> list[C
         checks.classes(items, old, new),
         checks.calibration(items, old, new),
         checks.flips(items, old, new, churned, len(sets.unlabelled), mended=mended),
+        checks.topics(_unwatched(items, *said)),
         checks.behaviour(*behaved),
     ]
 
 
-def _heard(examples: Sequence[Example], before: Scorer, after: Scorer) -> tuple[Any, Heard, Heard]:
-    items = items_of(examples, before.taxonomies)
-    return items, heard(items, answers(before, examples)), heard(items, answers(after, examples))
+def _said(examples: Sequence[Example], before: Scorer, after: Scorer) -> tuple[list[Answer], list[Answer]]:
+    return list(answers(before, examples)), list(answers(after, examples))
+
+
+def _heard(scorer: Scorer, old: Sequence[Answer], new: Sequence[Answer]) -> tuple[list[Item], Heard, Heard]:
+    """What the labels ask in the topics that ``scorer`` serves, and how both releases answered."""
+    items = items_of([answer.example for answer in old], scorer.taxonomies)
+    return items, heard(items, old), heard(items, new)
+
+
+def _unwatched(items: Sequence[Item], old: Sequence[Answer], new: Sequence[Answer]) -> dict[str, Any]:
+    """Probabilities of both releases in each taxonomy that no item asks about."""
+    watched = {item.head for item in items}
+    names = [name for name in (old[0].topics if old else ()) if f"topic:{name}" not in watched]
+    return {
+        name: tuple(np.exp(np.stack([answer.topics[name] for answer in some])) for some in (old, new)) for name in names
+    }
 
 
 def _churned(before: Scorer, after: Scorer, texts: Sequence[str]) -> int:

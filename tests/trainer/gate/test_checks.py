@@ -125,6 +125,23 @@ def test_flips_and_churn_are_counted_even_where_the_mean_stays() -> None:
     )
 
 
+def test_a_topic_that_no_anchor_knows_may_not_change_where_the_champion_was_sure() -> None:
+    before = np.full((400, 4), 0.1)
+    before[np.arange(400), np.arange(400) % 4] = 0.7
+    lost = before.copy()
+    lost[:, 2] = 0.0
+    check = checks.topics({"news": (before, lost), "finance": (before, before)})
+    assert "news (25.0 %)" in check.why
+    assert "finance" not in check.why
+    assert check.figures["taxonomies"]["news"] == {"sure": 400, "changed": 100}
+
+
+def test_a_topic_that_the_champion_was_not_sure_of_may_change() -> None:
+    before = np.tile([0.3, 0.35, 0.2, 0.15], (400, 1))
+    assert checks.topics({"news": (before, before[:, ::-1])}).held
+    assert checks.topics({}).held
+
+
 def test_a_kind_of_behaviour_that_is_lost_is_named() -> None:
     check = checks.behaviour({"negation": 0.9, "typos": 0.9}, {"negation": 0.5, "typos": 0.9})
     assert check.why == "it behaves worse: negation (90% to 50%)"

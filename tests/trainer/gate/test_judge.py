@@ -20,11 +20,11 @@ from models.scorer import Scorer
 from tests.models import altered
 from tests.trainer.conftest import Court
 from trainer.gate import soundness
-from trainer.gate.judge import Verdict, judge, keep, mark_of
+from trainer.gate.judge import Sets, Verdict, judge, keep, mark_of
 from trainer.refill import read_weights
 
 ALL = ["integrity", "heads", "parity", "latency", "anchors", "recent", "memorised", "classes", "calibration", "flips",
-       "behaviour"]  # fmt: skip
+       "topics", "behaviour"]  # fmt: skip
 
 
 def ask(court: Court, candidate: Path, **how: Any) -> Verdict:
@@ -44,7 +44,7 @@ def test_an_equal_candidate_passes_every_check(court: Court) -> None:
     figures = {check.name: check.figures for check in verdict.checks}
     assert figures["parity"]["largest_gap"] < 1e-4
     assert figures["anchors"]["discordance_percent"] < 2.0, "eight bits are put on a grid anew"
-    assert verdict.summary() == "passed 11 checks against t-1"
+    assert verdict.summary() == "passed 12 checks against t-1"
 
 
 def test_drift_wants_more_than_an_equal_candidate(court: Court) -> None:
@@ -85,6 +85,22 @@ def test_a_candidate_with_other_weights_is_refused_by_name(court: Court, kind: s
     verdict = ask(court, court.candidate(kind, change, held=()))  # not all of them could be heard
     assert check in verdict.refused_by, verdict.as_dict()
     assert f"{check}: " in verdict.summary()
+
+
+def test_a_topic_that_no_anchor_has_a_label_of_is_watched_all_the_same(court: Court) -> None:
+    candidate = court.candidate("unwatched", _destroy_a_class, held=())
+    anchors, recent = ([replace(row, topics=()) for row in some] for some in (court.sets.anchors, court.sets.recent))
+    verdict = judge(candidate, court.champion, Sets(anchors, recent), base=court.base)
+    assert verdict.refused_by == ["topics"], verdict.as_dict()
+
+
+def test_eight_bits_may_fall_either_way_where_full_precision_has_not_decided() -> None:
+    full = np.tile([0.49, 0.5, 0.01], (300, 1))
+    figures, why = soundness.rounding(full, full[:, [1, 0, 2]])
+    assert (figures["int8_agrees"], why) == (0.0, "")
+    sure = np.tile([0.2, 0.7, 0.1], (300, 1))
+    other = np.where(np.arange(300)[:, None] < 12, sure[:, [1, 0, 2]], sure)
+    assert "96.0% of 300 texts" in soundness.rounding(sure, other)[1]
 
 
 def test_temperatures_that_are_too_hot_are_refused(court: Court) -> None:
