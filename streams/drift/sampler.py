@@ -2,8 +2,9 @@
 
 A document is in the *random* slice or not by a hash of its id: always a fifth of the rate, the same whoever reads it
 again, and drawn with a known probability, so that what is found on that slice holds for the stream. The others are
-chosen for *merit*: a small margin, a kind of text that is rare here, stars that contradict the call. What stands alone,
-says nothing or was chosen lately is left out, and no source, class or cluster takes more than its part.
+chosen for *merit*: a small margin, a kind of text that is rare here, stars or another release that
+contradict the call. What stands alone, says nothing or was chosen lately is left out, and no source, class or cluster
+takes more than its part.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ SHORTEST = 12
 
 class Candidate(NamedTuple):
     """What is asked of a document. ``margin`` is the least lead of a winner among the heads, ``surprise`` in nats how
-    unusual its kind of text is in the stream, ``contradicted`` that its stars say otherwise."""
+    unusual its kind of text is in the stream, ``contradicted`` that its stars say otherwise, ``disputed`` that
+    a release that reads along does."""
 
     id: str
     story: int
@@ -50,6 +52,7 @@ class Candidate(NamedTuple):
     margin: float
     surprise: float
     contradicted: bool
+    disputed: bool = False
 
 
 class Chosen(NamedTuple):
@@ -143,17 +146,19 @@ class Sampler:
                 *(("margin",) if one.margin < small else ()),
                 *(("novelty",) if strange[at] else ()),
                 *(("contradicted",) if one.contradicted else ()),
+                *(("disputed",) if one.disputed else ()),
             )
             for at, one in enumerate(candidates)
         ]
 
     def _priorities(self, candidates: Sequence[Candidate], reasons: Sequence[tuple[str, ...]]) -> NDArray[np.float64]:
-        """The sum of two ranks in [0, 1] among documents of late, and of a contradiction."""
+        """The sum of two ranks in [0, 1] among documents of late, and of what contradicts the call."""
         margins, surprises = np.sort(self._margins), np.sort(self._surprises)
         close = 1.0 - np.searchsorted(margins, [one.margin for one in candidates]) / len(margins)
         strange = np.searchsorted(surprises, [one.surprise for one in candidates]) / len(surprises)
         crowded = np.array(["novelty" in some for some in reasons])
-        return np.asarray(close + strange * crowded + np.array([one.contradicted for one in candidates], np.float64))
+        doubts = np.array([one.contradicted + one.disputed for one in candidates], np.float64)
+        return np.asarray(close + strange * crowded + doubts)
 
     def _crowded(self, embedding: Floats, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which of the documents ``asked`` for have neighbours among those of late."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,14 @@ from streams.records import Document, ScoredDocument
 
 
 def candidates_of(
-    documents: Sequence[Document], scored: Sequence[ScoredDocument], heard: Heard, surprise: NDArray[np.float64]
+    documents: Sequence[Document],
+    scored: Sequence[ScoredDocument],
+    heard: Heard,
+    surprise: NDArray[np.float64],
+    disputed: Set[int] = frozenset(),
 ) -> list[Candidate]:
-    """What the sampler asks of n documents; ``surprise`` [n] is how unusual their kind of text is."""
+    """What the sampler asks of n documents; ``surprise`` [n] is how unusual their kind of text is, of the documents
+    ``disputed`` two releases think differently."""
     margins = np.min([_leads(table) for table in heard.heads.values()], axis=0)
     return [
         Candidate(
@@ -30,6 +35,7 @@ def candidates_of(
             margin=float(margins[at]),
             surprise=float(surprise[at]),
             contradicted=heard.errors[at].get(SENTIMENT_ERROR, 0.0) > 0.5,
+            disputed=at in disputed,
         )
         for at, (document, said, delivered) in enumerate(zip(documents, scored, heard.delivered, strict=True))
     ]

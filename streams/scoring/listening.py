@@ -7,7 +7,7 @@ take is logged and forgotten. It starts anew with the process: baselines are the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -39,13 +39,17 @@ RELEASES = 2
 
 
 class Slice(NamedTuple):
-    """Documents of one stream, scored together by one release, and the records that came of it."""
+    """Documents of one stream, scored together by one release, and the records that came of it.
+
+    Of the documents ``disputed`` a release that reads along named another sentiment.
+    """
 
     stream: str
     scorer: Scorer
     documents: Sequence[Document]
     scores: Scores
     scored: Sequence[ScoredDocument]
+    disputed: Set[int] = frozenset()
 
 
 @dataclass
@@ -138,7 +142,9 @@ class Listening:
         if not share:
             return
         sampler = ear.samplers.setdefault(part.stream, Sampler(share))
-        candidates = candidates_of(part.documents, part.scored, heard, listener.surprise(heard.embedding))
+        candidates = candidates_of(
+            part.documents, part.scored, heard, listener.surprise(heard.embedding), part.disputed
+        )
         for chosen in sampler.choose(candidates, heard.embedding):
             sample = sample_of(part.documents[chosen.at], part.scored[chosen.at], chosen)
             key = sample.id.encode("utf-8", "surrogatepass")

@@ -149,9 +149,9 @@ class SlabScorer:
 
     def _score(self, slab: Slab, documents: Sequence[Document], serving: Serving, slices: list[Slice]) -> list[Verdict]:
         scores = self._ask(slab, documents, serving.scorer)
-        self._compare(slab, documents, scores, serving)
+        disputed = self._compare(slab, documents, scores, serving)
         scored = scored_documents(documents, scores, serving.reading)
-        slices.append(Slice(self._streams[slab.place.topic], serving.scorer, documents, scores, scored))
+        slices.append(Slice(self._streams[slab.place.topic], serving.scorer, documents, scores, scored, disputed))
         return list(scored)
 
     def _ask(self, slab: Slab, documents: Sequence[Document], scorer: Scorer) -> Scores:
@@ -169,8 +169,10 @@ class SlabScorer:
         self._metrics.batch_documents.observe(len(batch.rows))
         return raw
 
-    def _compare(self, slab: Slab, documents: Sequence[Document], scores: Scores, serving: Serving) -> None:
+    def _compare(self, slab: Slab, documents: Sequence[Document], scores: Scores, serving: Serving) -> frozenset[int]:
         """Let the releases beside the one that serves read some of the same documents. Nothing of it is sent.
+
+        Returns the documents of which one of them names another sentiment.
 
         Raises:
             ReleaseError: the predecessor says that the one that serves should not.
@@ -178,7 +180,9 @@ class SlabScorer:
         companions = self._live.companions(serving)
         rows = [at for at, one in enumerate(documents) if drawn(one.id, self._live.percent)] if companions else []
         if not rows:
-            return
+            return frozenset()
+        called = scores.sentiment[rows].argmax(1)
+        disputed: set[int] = set()
         for role, other in companions:
             try:
                 heard = self._ask(slab, [documents[row] for row in rows], other.scorer)
@@ -188,11 +192,14 @@ class SlabScorer:
                 log.warning("a release beside cannot read along", release=other.release, reason=str(exc)[:300])
                 continue
             found = self._live.compare(role, scores, rows, heard)
+            otherwise = called != heard.sentiment.argmax(1)
+            disputed.update(row for row, differs in zip(rows, otherwise, strict=True) if differs)
             self._metrics.compared.labels(role).inc(len(rows))
             for head, count in found.items():
                 self._metrics.differing.labels(role, head).inc(count)
         if objection := self._live.objection():
             raise ReleaseError(objection)
+        return frozenset(disputed)
 
     def _rejected(self, slab: Slab, document: Document, error: Exception, serving: Serving) -> Verdict:
         """The verdict on a document that fails, unless its release is new and the one before can read it.

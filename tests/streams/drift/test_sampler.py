@@ -51,14 +51,15 @@ def test_the_share_is_kept_and_a_fifth_of_it_is_blind() -> None:
     assert [pick.at for pick in blind] == [at for at, one in enumerate(seen) if drawn(one.id, 0.01)]
 
 
-def test_the_others_are_close_calls_strange_ones_and_contradictions() -> None:
+@pytest.mark.parametrize("reason", ["contradicted", "disputed"])
+def test_the_others_are_close_calls_strange_ones_and_contradictions(reason: str) -> None:
     seen, chosen = run(Sampler(0.05))
     merit = [pick for pick in chosen if not pick.random]
     assert {reason for pick in merit for reason in pick.reasons} <= {"margin", "novelty"}
     assert np.mean([seen[pick.at].margin for pick in merit if "margin" in pick.reasons]) < 0.15
-    some = [one._replace(contradicted=at == 7, margin=0.9, surprise=0.0) for at, one in enumerate(candidates(64))]
+    some = [one._replace(**{reason: at == 7}, margin=0.9, surprise=0.0) for at, one in enumerate(candidates(64))]
     fresh = Sampler(0.1)
-    assert ("contradicted",) in [pick.reasons for pick in fresh.choose(some, spread(64)) if pick.at == 7]
+    assert (reason,) in [pick.reasons for pick in fresh.choose(some, spread(64)) if pick.at == 7]
 
 
 def test_a_strange_text_that_stands_alone_is_no_novelty_but_a_crowd_of_them_is() -> None:

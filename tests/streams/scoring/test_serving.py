@@ -174,6 +174,7 @@ def test_a_candidate_reads_along_and_changes_nothing(
     else:
         assert 0 < read[1] < read[0] < len(MOODS) / 3
         assert live.comparisons["candidate"].share("sentiment") == read[1] / read[0]
+    assert sum(len(part.disputed) for part in work.slices) == read[1], "what they disagree on is worth a label"
 
 
 def test_the_documents_both_read_are_drawn_by_their_names() -> None:
