@@ -23,42 +23,70 @@ KILLED = -signal.SIGKILL
 RESTART = 70
 
 
-class Worker:
-    """One worker process. Its standard error goes to ``log``."""
+class Verb:
+    """A process of ours as an operator starts it, and again after it has ended. What it says goes to ``log``."""
 
-    def __init__(self, config: Path, log: Path, *, faults: str = "", options: tuple[str, ...] = ()) -> None:
+    def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
         self.log = log
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "TOCSIN_TEST_FAULTS": faults}
-        command = [sys.executable, *(FAULTY if faults else PLAIN), "--config", str(config), *options]
-        with log.open("ab") as output:
+        self._command = [sys.executable, *arguments]
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                self._command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._started.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def status(self) -> int | None:
         """The exit status, or ``None`` while it runs."""
-        return self._process.poll()
+        return self._started.poll()
 
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def terminate(self, timeout: float = 40.0) -> int:
-        """SIGTERM, and the exit status it leads to.
+    def end(self, number: int = signal.SIGTERM, timeout: float = 40.0) -> int:
+        """Send a signal; the exit status that it leads to.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended in time.
         """
-        self._process.terminate()
-        return self._process.wait(timeout)
+        self._started.send_signal(number)
+        return self._started.wait(timeout)
 
-    def wait(self, timeout: float) -> int:
-        """The exit status of a worker that is expected to end by itself."""
-        return self._process.wait(timeout)
+    def wait(self, timeout: float = 60.0) -> int:
+        """The exit status of a process that is expected to end by itself."""
+        return self._started.wait(timeout)
+
+    def kill(self) -> None:
+        """-9, if it runs."""
+        if self.running:
+            self.end(signal.SIGKILL)
+
+    def said(self, lines: int = 40) -> str:
+        """The end of its log, for an assertion's message."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    @property
+    def _started(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it was never started"
+        return self._process
+
+
+class Worker(Verb):
+    """One worker process, started."""
+
+    def __init__(self, config: Path, log: Path, *, faults: str = "", options: tuple[str, ...] = ()) -> None:
+        command = FAULTY if faults else PLAIN
+        super().__init__(
+            log, *command, "--config", str(config), *options, OMP_NUM_THREADS="1", TOCSIN_TEST_FAULTS=faults
+        )
+        self.start()
 
     def metrics(self) -> Iterator[Sample]:
         """What its ``/metrics`` tells, once it has started.
@@ -70,10 +98,6 @@ class Worker:
         with urlopen(f"http://127.0.0.1:{json.loads(started)['web_port']}/metrics", timeout=5) as answer:
             for family in text_string_to_metric_families(answer.read().decode()):
                 yield from family.samples
-
-    def said(self, lines: int = 40) -> str:
-        """The end of its log, for an assertion's message."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Fleet:
@@ -92,8 +116,7 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         for worker in self.workers:
-            if worker.status() is None:
-                worker.kill()
+            worker.kill()
 
     def start(self, count: int = 1, faults: str = "") -> Fleet:
         """Start ``count`` more workers."""

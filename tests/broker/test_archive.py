@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,7 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.kafka.kafka import KafkaNode
 from streams.records import ScoredDocument, encode
-from tests.broker.fleet import ROOT, eventually, toml
+from tests.broker.fleet import Verb, eventually, toml
 from tests.streams.archive.library import scored
 from tests.streams.notify.receiving import transition
 
@@ -27,7 +24,7 @@ KILLS = 6
 DOCUMENTS = 12_000
 
 
-class Archivist:
+class Archivist(Verb):
     """An archive as an operator starts it, with topics and a file of its own."""
 
     def __init__(self, servers: str, folder: Path, **settings: object) -> None:
@@ -35,10 +32,9 @@ class Archivist:
         self.prefix = f"t{uuid.uuid4().hex[:10]}"
         self.topics = (f"{self.prefix}.scored.v1", f"{self.prefix}.alerts.v1")
         self.path = folder / "archive.sqlite"
-        self.log = folder / "archive.log"
         self.sent: dict[tuple[str, int], list[str]] = {}
-        self._config = folder / "tocsin.toml"
-        self._process: subprocess.Popen[bytes] | None = None
+        config = folder / "tocsin.toml"
+        super().__init__(folder / "archive.log", "-m", "tocsin", "archive", "--config", str(config))
         admin = KafkaAdminClient(bootstrap_servers=servers)
         admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1} for name in self.topics})
         admin.wait_for_topics(list(self.topics))
@@ -48,7 +44,7 @@ class Archivist:
             "archive": {"path": self.path, "port": 0, **settings},
             "log": {"format": "json"},
         }
-        self._config.write_text(toml(tables))
+        config.write_text(toml(tables))
 
     def publish(self, documents: list[ScoredDocument], partition: Callable[[ScoredDocument], int]) -> None:
         """Put scored documents into the topic, acknowledged, and note which offset is whose."""
@@ -63,34 +59,6 @@ class Archivist:
             assert len(ids) == done.offset
             ids.append(one.id)
         producer.close()
-
-    def start(self) -> None:
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin", "archive", "--config", str(self._config)],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-
-    def end(self, number: int) -> int:
-        assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(30)
-
-    def wait(self) -> int:
-        assert self._process is not None
-        return self._process.wait(60)
-
-    def kill_if_running(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-    def said(self) -> str:
-        return self.log.read_text()[-3_000:]
 
     def look(self) -> tuple[dict[tuple[str, int], int], list[str]]:
         """The offsets that the file holds, and the ids in it, as one reader sees them at one moment."""
@@ -134,7 +102,7 @@ def new_archivist(tmp_path: Path) -> Iterator[Callable[..., Archivist]]:
 
     yield make
     for archivist in made:
-        archivist.kill_if_running()
+        archivist.kill()
 
 
 def documents(count: int, start: int = 0) -> list[ScoredDocument]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
-import subprocess
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,30 +16,30 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.kafka.kafka import KafkaNode
 from streams.records import Alert, encode
-from tests.broker.fleet import ROOT, toml
+from tests.broker.fleet import Verb, toml
 from tests.streams.notify.receiving import Server, receiving, transition
 
 PARTITIONS = 3
 KILLS = 8
 
 
-class Notifier:
+class Notifier(Verb):
     """A notifier as an operator starts it, with topics and an outbox of its own."""
 
     def __init__(self, servers: str, folder: Path) -> None:
         self.servers = servers
         self.prefix = f"t{uuid.uuid4().hex[:10]}"
         self.topic = f"{self.prefix}.alerts.v1"
-        self.log = folder / "notifier.log"
         self._config = folder / "tocsin.toml"
         self._state = folder / "state"
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder / "notifier.log", "-m", "tocsin", "notify", "--config", str(self._config))
         admin = KafkaAdminClient(bootstrap_servers=servers)
         admin.create_topics({self.topic: {"num_partitions": PARTITIONS, "replication_factor": 1}})
         admin.wait_for_topics([self.topic])
         admin.close()
 
-    def start(self, url: str) -> None:
+    def tell(self, url: str) -> None:
+        """Start it with a webhook at ``url``."""
         tables: dict[str, dict[str, object]] = {
             "": {"brokers": [self.servers], "prefix": self.prefix, "state_dir": self._state},
             "notify": {"port": 0, "console": False},
@@ -50,30 +47,7 @@ class Notifier:
         }
         webhook = toml({"[notify.webhooks]": {"url": f"{url}/hook"}})
         self._config.write_text(toml(tables) + webhook)
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin", "notify", "--config", str(self._config)],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-
-    def end(self, number: int) -> int:
-        """Send a signal and wait for the exit status."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(30)
-
-    def kill_if_running(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        self.start()
 
     def publish(self, *alerts: Alert) -> None:
         """Put alerts into the topic, acknowledged."""
@@ -103,7 +77,7 @@ def new_notifier(tmp_path: Path) -> Iterator[Callable[[str], Notifier]]:
 
     yield make
     for notifier in made:
-        notifier.kill_if_running()
+        notifier.kill()
 
 
 def story(number: int) -> list[Alert]:
@@ -116,7 +90,7 @@ async def test_each_transition_reaches_the_webhook_once(kafka: str, new_notifier
     notifier = new_notifier(kafka)
     async with receiving() as server:
         notifier.publish(*story(0))
-        notifier.start(server.url)
+        notifier.tell(server.url)
         await server.until(3)
         notifier.publish(*story(0), *story(1))
         await server.until(6)
@@ -136,12 +110,12 @@ async def test_kills_in_mid_send_repeat_at_most_one_each_and_lose_none(
         for number in range(60):
             notifier.publish(*story(number))
         for place in range(KILLS):
-            notifier.start(server.url)
+            notifier.tell(server.url)
             # The notifier has one request in hand when it dies: taken and not answered, or not even taken.
             server.script = [200] * chance.randrange(12) + ["silent" if place % 2 else "unheard"]
             await server.until(len(server.requests) + server.unheard + len(server.script))
             assert notifier.end(signal.SIGKILL) == -signal.SIGKILL
-        notifier.start(server.url)
+        notifier.tell(server.url)
         while not wanted <= set(server.transitions()):
             await server.until(len(server.requests) + server.unheard + 1)
         assert notifier.end(signal.SIGTERM) == 0, notifier.log.read_text()
@@ -157,14 +131,14 @@ async def test_kills_at_any_moment_lose_none(kafka: str, new_notifier: Callable[
     wanted: set[str] = set()
     async with receiving() as server:
         for number in range(KILLS):
-            notifier.start(server.url)
+            notifier.tell(server.url)
             notifier.publish(*story(number))
             wanted |= {one.transition_id for one in story(number) if one.state != "pending"}
             # Anything from an interpreter that still imports to one that has delivered and commits.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.until(len(wanted)), chance.uniform(0.3, 4.0))
             assert notifier.end(signal.SIGKILL) == -signal.SIGKILL
-        notifier.start(server.url)
+        notifier.tell(server.url)
         while not wanted <= set(server.transitions()):
             await server.until(len(server.requests) + server.unheard + 1)
         assert notifier.end(signal.SIGTERM) == 0, notifier.log.read_text()
@@ -180,7 +154,7 @@ async def test_a_broker_that_goes_and_comes_back_costs_nothing(
     notifier = new_notifier(breakable.servers)
     async with receiving() as server:
         notifier.publish(*story(0))
-        notifier.start(server.url)
+        notifier.tell(server.url)
         await server.until(3)
         breakable.stop()
         breakable.start()

@@ -45,7 +45,7 @@ def test_records_that_come_while_partitions_move_are_read_though_none_follow(ins
                     fleet.start()
                     settled(2)
                 else:
-                    assert fleet.workers.pop().terminate() == 0
+                    assert fleet.workers.pop().end() == 0
                     settled(1)
             sent += feed.sent
             generator.settle()
