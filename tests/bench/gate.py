@@ -30,14 +30,12 @@ from models.registry import Registry
 from models.scorer import Scorer
 from tests.evaluation.candidates import Candidate, Foundry
 from tests.evaluation.dialects import Dialect
-from trainer.data import Example, Part, normalised
+from trainer.data import Example, normalised
 from trainer.evaluate import answers, read_examples
 from trainer.gate.items import heard, items_of
 from trainer.gate.judge import Sets, judge
 from trainer.learning.desk import Rates
 
-UNSEEN: tuple[Part | None, ...] = ("validation", "test")
-"""Parts of the rows that no release was trained on; of a file, all are."""
 UNLABELLED = 200
 HELD = 200
 """Anchors, and recent rows, that calibrate an int8 graph: texts of the old and of the new, as in the trainer."""
@@ -140,9 +138,9 @@ def main() -> None:
     began = time.monotonic()
     ensure_shipped(given.registry)
     release = Registry(given.registry).resolve(given.release)
-    topics = Registry(given.registry).manifest(given.release).labels.topics
-    unseen = UNSEEN if given.data.is_dir() else (None,)
-    rows = shared_out([row for part in unseen for row in read_examples(given.data, topics, part=part)], given.anchors)
+    rows = shared_out(
+        read_examples(given.data, Registry(given.registry).manifest(given.release).labels.topics), given.anchors
+    )
     texts = [row.text for row in (*rows["lessons"], *rows["memory"])]
     sets = Sets(rows["anchors"], rows["recent"], random.Random(0).sample(texts, min(UNLABELLED, len(texts))))
     given.work.mkdir(parents=True, exist_ok=True)
