@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from trainer.cases import customers, negations, posts, rivals, statements
 from trainer.data import Example, normalised
@@ -22,6 +23,8 @@ KINDS: dict[str, Callable[[random.Random], Example]] = {
 }
 """What writes one example, by the name that takes a set's place in a recipe."""
 
+REHEARSED = 200
+"""Texts of each kind with which a memory begins."""
 TRIES = 20
 """Texts drawn for each that is wanted, before the rules count as used up."""
 
@@ -30,6 +33,11 @@ def write(kind: str, count: int, seed: int) -> list[Example]:
     """``count`` different examples of a kind (fewer where its rules give out), the same for a seed."""
     draw = random.Random(f"{kind}-{seed}")  # noqa: S311 - no secret
     return list(_distinct(KINDS[kind], draw, count))
+
+
+def rehearsal() -> list[Example]:
+    """Texts of every kind, as rows of one source: what a memory begins with where nobody named rows to rehearse."""
+    return [replace(row, source="rules") for kind in KINDS for row in write(kind, REHEARSED, 0)]
 
 
 def _distinct(write_one: Callable[[random.Random], Example], draw: random.Random, count: int) -> Iterator[Example]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,6 @@ from trainer.learning.replay import Memory, Remembered
 MOST_ATTEMPTS = 3
 PATIENCE = 3.0
 """A cycle that takes so many times ``trainer.most_seconds``, and half an hour more, is ended."""
-CASES = 200
-"""Texts of each kind written by rule with which a memory begins."""
 CANDIDATES = ".candidates"
 """Directory of a registry in which candidates lie until they are judged; hidden, so that none can serve."""
 
@@ -304,9 +301,7 @@ class Trainer:
 
     def _first_memory(self) -> list[Remembered]:
         """What the release is known to know: the user's rows, or texts by rule such as the shipped one learnt."""
-        rows = self._rows(self._told.rehearse) or [
-            replace(row, source="rules") for kind in cases.KINDS for row in cases.write(kind, CASES, 0)
-        ]
+        rows = self._rows(self._told.rehearse) or cases.rehearsal()
         return Memory([Remembered(row, {}) for row in rows]).rows()
 
     def _rows(self, path: Path | None) -> list[Example]:
