@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from trainer import cases
 from trainer.cases import statements
+from trainer.data import read_rows
 from trainer.recipe import Recipe, chosen
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("kind", cases.KINDS)
@@ -59,3 +65,14 @@ def test_a_large_source_shows_every_row_before_one_comes_again() -> None:
     assert len(seen) == 360
     assert all(seen.count(row) == 4 for row in range(90))
     assert sorted(seen[:90]) == list(range(90))
+
+
+def test_cases_written_out_are_read_back_as_they_are(tmp_path: Path) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "trainer.cases", "60"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    (tmp_path / "rules.jsonl").write_text(printed)
+    read = read_rows(tmp_path / "rules.jsonl")
+    assert read == [replace(row, source="rules") for kind in cases.KINDS for row in cases.write(kind, 60, 0)]
+    assert any(row.entities for row in read)
+    assert any(row.mixed for row in read)
