@@ -29,7 +29,7 @@ INT8_AGREES = 0.99
 UNDECIDED = 0.05
 """Where the two likeliest sentiments of the fp32 graph lie closer than this, rounding may fall either way."""
 SLOWEST = 1.10
-ROUNDS = 5
+ROUNDS, MORE_ROUNDS = 5, 15
 TIMED_TEXTS = 256
 COLDEST, HOTTEST = 0.2, 5.0
 """Temperatures that a fit can come to; others were written by hand, or by mistake."""
@@ -156,24 +156,38 @@ def _network(release: Path, base: Path) -> Any:
 def latency(candidate: Scorer, champion: Scorer, texts: Sequence[str]) -> Check:
     """Processor time of the slowest batches, both releases in turn over the same texts.
 
-    Processor time, not a wall clock: what else runs on the machine is not the candidate's fault. Of each batch the
-    best of :data:`ROUNDS` counts, of the batches the 95th percentile. Both scorers must run on one thread.
+    Processor time, not a wall clock: what else runs on the machine is not the candidate's fault. It still makes caches
+    and memory slower while it lasts, so the two take each batch one right after the other. Of each batch the
+    best of :data:`ROUNDS` counts, of the batches the 95th percentile; what seems slower after that is decided by
+    :data:`MORE_ROUNDS` on top, for the best of many comes near what a batch costs on a machine of its own, of both.
+    Both scorers must run on one thread.
     """
     chosen = list(texts[:TIMED_TEXTS])
     spans: list[tuple[()]] = [()] * len(chosen)
     sides = [(scorer, scorer.prepare(chosen, spans)) for scorer in (champion, candidate)]
     best = [np.full(len(batches), np.inf) for _, batches in sides]
-    for number in range(ROUNDS):
-        for side in (0, 1) if number % 2 == 0 else (1, 0):
-            scorer, batches = sides[side]
-            for at, batch in enumerate(batches):
-                begun = time.process_time()
-                scorer.infer(batch)
-                best[side][at] = min(best[side][at], time.process_time() - begun)
-    before, after = (float(np.quantile(times, 0.95)) for times in best)
-    ratio = after / max(before, 1e-9)
+    rounds, ratio, before, after = 0, float("inf"), 0.0, 0.0
+    for most in (ROUNDS, ROUNDS + MORE_ROUNDS):
+        while rounds < most:
+            _time(sides, best, rounds)
+            rounds += 1
+        before, after = (float(np.quantile(times, 0.95)) for times in best)
+        ratio = after / max(before, 1e-9)
+        if ratio <= SLOWEST:
+            break
     figures = {
         "champion_ms": round(1000 * before, 2), "candidate_ms": round(1000 * after, 2),
         "ratio": round(ratio, 3), "limit": SLOWEST, "batches": len(best[0]),
+        "rounds": rounds,
     }  # fmt: skip
     return Check("latency", f"it takes {ratio:.2f} times the champion's time" if ratio > SLOWEST else "", figures)
+
+
+def _time(sides: Sequence[tuple[Scorer, Sequence[Any]]], best: Sequence[NDArray[np.float64]], number: int) -> None:
+    """One round: every batch by both sides, who begins in turn; ``best`` [batches] of each side is kept up to date."""
+    for at in range(len(best[0])):
+        for side in (0, 1) if (number + at) % 2 == 0 else (1, 0):
+            scorer, batches = sides[side]
+            begun = time.process_time()
+            scorer.infer(batches[at])
+            best[side][at] = min(best[side][at], time.process_time() - begun)

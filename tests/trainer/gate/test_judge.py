@@ -221,6 +221,32 @@ def test_twice_the_work_is_twice_the_time(court: Court, monkeypatch: pytest.Monk
     assert soundness.latency(same, same, texts).held  # type: ignore[arg-type]
 
 
+def test_a_busy_neighbour_does_not_make_a_candidate_slow_but_slow_it_stays(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine on which a round costs the candidate a fifth more now and then, the first seven times in a row."""
+    monkeypatch.setattr(soundness, "SLOWEST", 1.1)
+    spent, scorer = [0.0], Scorer.load(court.champion, threads=1)
+
+    class Disturbed:
+        def __init__(self, cost: float, disturbed: int = 0) -> None:
+            self.cost, self.disturbed, self.asked = cost, disturbed, 0
+            self.prepare = scorer.prepare
+
+        def infer(self, batch: Any) -> None:
+            self.asked += 1
+            spent[0] += self.cost * batch.tokens * (1.2 if self.asked <= self.disturbed else 1.0)
+
+    monkeypatch.setattr(soundness.time, "process_time", lambda: spent[0])
+    texts = [example.text for example in court.sets.anchors[:100]]
+    batches = len(scorer.prepare(texts, [()] * len(texts)))
+    found = soundness.latency(Disturbed(1e-6, 7 * batches), Disturbed(1e-6), texts)  # type: ignore[arg-type]
+    assert (found.held, found.figures["rounds"]) == (True, 20)
+    slower = soundness.latency(Disturbed(1.15e-6, 7 * batches), Disturbed(1e-6), texts)  # type: ignore[arg-type]
+    assert (slower.held, slower.figures["ratio"]) == (False, 1.15)
+    assert soundness.latency(Disturbed(1e-6), Disturbed(1e-6), texts).figures["rounds"] == 5  # type: ignore[arg-type]
+
+
 def test_verdicts_are_kept_and_counted_by_their_anchors(court: Court, tmp_path: Path) -> None:
     verdict = ask(court, court.candidate("kept"))
     first, second = keep(verdict, tmp_path), keep(replace(verdict, candidate="kept-2"), tmp_path)
