@@ -30,12 +30,15 @@ $(VENV)/.all: $(UV) pyproject.toml constraints.txt
 BENCHES := $(patsubst tests/bench/%.py,%,$(wildcard tests/bench/[a-z]*.py))
 WANT_DATA := drift folding gate learning selection
 
-.PHONY: help demo test check format kafka campaign bench lock clean
+.PHONY: help demo demo-learn test check format kafka campaign bench lock clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.serve ## Watch it ring: the main job on the embedded broker
 	$(BIN)/tocsin demo $(ARGS)
+
+demo-learn: $(VENV)/.all ## Watch it learn: drift, labels, a cycle, the gate, a swap; minutes
+	$(BIN)/tocsin demo --learn $(ARGS)
 
 # Installed without being started; without root only unpacked, which is enough for all but Alertmanager itself.
 TOOLS := $(VENV)/tools/usr/bin

@@ -70,11 +70,22 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the sample stream.")] = 7,
     keep_running: Annotated[bool, typer.Option("--keep-running", help="Stay up after the sample has ended.")] = False,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Watch it learn instead: drift, labels, a cycle, the gate, a swap; minutes.")
+    ] = False,
 ) -> None:
     """Watch it ring: the whole line on an embedded broker, over a sample stream.
 
-    Nothing to install or start beside it. The broker lives in memory and is for looking only.
+    Nothing to install or start beside it, but for --learn the extra `train`. The broker lives in memory, to look at.
     """
+    if learn:
+        if speed is not None or seed != 7 or keep_running:
+            raise typer.BadParameter(
+                "--learn goes with none of --speed, --seed and --keep-running: it has a sample of its own"
+            )
+        from streams.demo.learn import run as watch
+
+        leave(watch(settings(config)))
     from streams.demo.run import run
 
     leave(run(settings(config), speed=speed, seed=seed, keep_running=keep_running))

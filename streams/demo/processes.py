@@ -89,6 +89,11 @@ class Process:
         async for line in self._process.stdout:
             yield line.decode("utf-8", "replace").rstrip("\n")
 
+    async def over(self) -> int:
+        """The exit status, once it has ended by itself."""
+        assert self._process is not None
+        return await self._process.wait()
+
     async def ready(self, port: int, within_seconds: float) -> None:
         """Wait until ``/readyz`` on loopback says so.
 

@@ -160,17 +160,26 @@ def cascade(day: datetime, rng: Random) -> Iterator[Item]:
         yield copy
 
 
-def shift(day: datetime, rng: Random) -> Iterator[Item]:
-    """New words: an app and its slang, in natural proportions of glad and cross."""
+TONES = (("positive", 5, 0.7), ("neutral", 3, 0.24), ("negative", 2, 0.06))
+"""Of reviews of a new app on an ordinary evening: words, stars, share."""
+
+
+def shift(
+    day: datetime,
+    rng: Random,
+    profile: tuple[tuple[float, float], ...] = SHIFT,
+    tones: tuple[tuple[str, int, float], ...] = TONES,
+) -> Iterator[Item]:
+    """New words: an app and its slang; ``tones`` are the stars and the share of the glad, the telling and the cross."""
     phrases, names = bank("today")["shift"], bank("names")
-    for at in _times(day, SHIFT, rng):
+    for at in _times(day, profile, rng):
         slots = slots_of("quorrel", rng) | {"word": rng.choice(phrases["words"])}
         if rng.random() < 0.2:
             title = say(rng.choice(phrases["titles"]), slots, rng)
             body = pick(bank("news")["body"]["neutral"], 1, slots, rng)
             yield Item("news", at, article(title, body, rng.choice(names["news_sources"]), slots), "shift", "quorrel")
             continue
-        tone, stars = rng.choices([("positive", 5), ("neutral", 3), ("negative", 2)], [0.7, 0.24, 0.06])[0]
+        tone, stars = rng.choices([tone[:2] for tone in tones], [tone[2] for tone in tones])[0]
         fields: dict[str, Any] = {
             "text": " ".join(pick(phrases[tone], rng.choice([1, 1, 2]), slots, rng)),
             "stars": stars,
