@@ -1,4 +1,4 @@
-"""``python -m trainer.cases [COUNT]``: so many cases of each kind (200) as labelled rows, a line each.
+"""``python -m trainer.cases [COUNT]``: so many cases of each kind as labelled rows, a line each.
 
 Put before rows of yours they make a file for ``trainer.rehearse`` that keeps what the shipped release was taught.
 """
@@ -22,6 +22,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
 
 
 def row_of(example: Example) -> dict[str, Any]:
+    """One row, with what the case teaches and nothing else."""
     row: dict[str, Any] = {"text": example.text, "head": example.head}
     if example.sentiment is not None:
         row["sentiment"] = SENTIMENTS[example.sentiment]
@@ -37,5 +38,5 @@ def row_of(example: Example) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 200):
+    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else cases.REHEARSED):
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
