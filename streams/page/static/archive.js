@@ -59,7 +59,16 @@ const found = (one) => {
     body.length > 240 && h("details", {}, h("summary", {}, "The whole text"), h("p", { class: "whole", dir: "auto" }, quote(one.text))));
 };
 
-const say = (lead, ...text) => $("archive-list").replaceChildren(h("li", { class: "empty" }, h("p", { class: "lead" }, lead), h("p", {}, ...text)));
+/** Put something else into the list. Whoever had walked to a document stays at it where it is there again, or goes back
+    to the words. */
+const show = (...items) => {
+  const at = document.activeElement, before = at?.closest("#archive-list .found");
+  const told = (item) => item.querySelector(".told")?.textContent;
+  $("archive-list").replaceChildren(...items);
+  if (before) (items.find((item) => told(item) === told(before))?.querySelector(at.localName) ?? $("archive-words")).focus();
+};
+
+const say = (lead, ...text) => show(h("li", { class: "empty" }, h("p", { class: "lead" }, lead), h("p", {}, ...text)));
 
 const status = (text) => { $("archive-status").textContent = text; };
 
@@ -102,7 +111,7 @@ const ask = async () => {
     }
     const list = told.documents;
     status([list.length ? `${list.length === told.most ? "The first " : ""}${plural(list.length, "document")}${$("archive-words").value.trim() ? "" : ", the newest first"}` : "", ...told.notes].filter(Boolean).join(" · "));
-    if (list.length) $("archive-list").replaceChildren(...list.map(found));
+    if (list.length) show(...list.map(found));
     else say("Nothing found.", about.series || sentiment || $("archive-period").value ? "Ask for less: another period, every sentiment, or everywhere." : "Try other words. What has just been scored is here within a second.");
   } catch (error) {
     if (error.name === "AbortError") return;

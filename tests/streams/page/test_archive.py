@@ -120,10 +120,15 @@ async def test_the_keyboard_is_enough_to_look_back(tab: Page, shelf: Room) -> No
         await tab.goto(url)
         await expect(tab.locator("#link")).to_have_text("live")
         await tab.keyboard.press("s")
-        await tab.keyboard.type("linked")
+        async with tab.expect_response("**/documents?*question=linked*"):
+            await tab.keyboard.type("linked")
         await expect(tab.locator(".found .told").first).to_have_text("Linked kettle")
         await tab.keyboard.press("ArrowDown")
         assert await tab.evaluate("document.activeElement.href") == "https://example.org/a"
+        async with tab.expect_response("**/documents?*"):
+            await tab.evaluate("document.querySelector('#archive-period').dispatchEvent(new Event('change'))")
+        await expect(tab.locator("#archive-list")).not_to_have_attribute("aria-busy", "true")
+        assert await tab.evaluate("document.activeElement.href") == "https://example.org/a", "an answer moves nobody"
         await tab.keyboard.press("ArrowDown")
         await tab.keyboard.press("Enter")
         await expect(tab.locator(".found .whole").first).to_be_visible()
