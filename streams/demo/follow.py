@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -18,6 +19,36 @@ POLL_SECONDS = 0.2
 _alerts = msgspec.json.Decoder(Alert)
 
 
+def following(settings: Settings, topics: Iterable[str]) -> Any:
+    """A consumer of all that is in ``topics``, from their beginning."""
+    consumer: Any = Consumer(
+        {
+            "bootstrap.servers": ",".join(settings.brokers),
+            "group.id": settings.topics.group("demo"),
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 100,
+            "log_level": 0,
+        }
+    )
+    known = consumer.list_topics(timeout=10).topics
+    consumer.assign([TopicPartition(name, number, 0) for name in topics for number in known[name].partitions])
+    return consumer
+
+
+def received(consumer: Any) -> Iterator[Any]:
+    """The messages that have come since the last call. Blocks briefly.
+
+    Raises:
+        BrokerError: the broker is gone.
+    """
+    for message in consumer.consume(BATCH, POLL_SECONDS):
+        if message.error() is None:
+            yield message
+        elif message.error().code() != KafkaError._PARTITION_EOF:
+            raise BrokerError(f"the demo cannot read back: {message.error()}")
+
+
 class Follower:
     """Follows the scored documents, the dead letters and the alerts from their beginning."""
 
@@ -26,21 +57,7 @@ class Follower:
         self._alerts = topics.alerts
         self._dead = {topics.dead_letters(name) for name in topics.inputs}
         self.tally = Tally()
-        self._consumer: Any = Consumer(
-            {
-                "bootstrap.servers": ",".join(settings.brokers),
-                "group.id": topics.group("demo"),
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 100,
-                "log_level": 0,
-            }
-        )
-        known = self._consumer.list_topics(timeout=10).topics
-        wanted = [topics.scored, topics.alerts, *self._dead]
-        self._consumer.assign(
-            [TopicPartition(name, partition, 0) for name in wanted for partition in known[name].partitions]
-        )
+        self._consumer = following(settings, [topics.scored, topics.alerts, *self._dead])
 
     def poll(self) -> list[Alert]:
         """Count what has come since the last call; returns the alert transitions among it. Blocks briefly.
@@ -49,11 +66,7 @@ class Follower:
             BrokerError: the broker is gone.
         """
         fresh: list[Alert] = []
-        for message in self._consumer.consume(BATCH, POLL_SECONDS):
-            if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    continue
-                raise BrokerError(f"the demo cannot read back: {message.error()}")
+        for message in received(self._consumer):
             key = (message.key() or b"").decode("utf-8", "replace")
             if message.topic() == self._alerts:
                 fresh.append(_alerts.decode(message.value()))

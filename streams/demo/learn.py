@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,13 +23,15 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from confluent_kafka import Producer
 from rich.console import Console
 
 from models.assembly import ensure_shipped
 from models.registry import CHAMPION, Registry
 from streams.demo import telling
+from streams.demo.follow import following, received
 from streams.demo.lesson import Lesson, accuracy, lesson, quiet, recent
-from streams.demo.processes import Process, arrange, environment, free_port
+from streams.demo.processes import Process, arrange, cancel_on_signals, environment, free_port
 from streams.demo.run import INTERRUPTED, WATCHLIST
 from streams.demo.sample import SEED, SampleRecord
 from streams.demo.screen import Screen
@@ -140,14 +141,12 @@ class Learning:
         self.scored: dict[str, ScoredDocument] = {}
         self.signals: list[DriftSignal] = []
         self.samples: dict[str, DriftSample] = {}
-        self._consumer = _following(settings)
+        topics = settings.topics
+        self._consumer = following(settings, [topics.scored, topics.drift, topics.drift_samples])
 
     async def play(self) -> int:
         """The story, in order; stops everything at the end, or when interrupted."""
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told its background jobs to ignore Ctrl-C
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        cancel_on_signals()
         try:
             return await self._story()
         finally:
@@ -181,8 +180,6 @@ class Learning:
 
     async def _send(self, records: Sequence[SampleRecord]) -> None:
         """Send a wave bit by bit, and wait until it is scored and the drift detectors have heard it."""
-        from confluent_kafka import Producer
-
         topics = {name: stream.topic for name, stream in self._settings.streams.items()}
         producer: Any = Producer({"bootstrap.servers": ",".join(self._settings.brokers), "log_level": 0})
         with self._screen.console.status("scoring"):
@@ -319,9 +316,7 @@ class Learning:
 
     def _poll(self) -> None:
         topics = self._settings.topics
-        for message in self._consumer.consume(500, 0.2):
-            if message.error() is not None:
-                continue
+        for message in received(self._consumer):
             match message.topic():
                 case topics.scored:
                     document = msgspec.json.decode(message.value(), type=ScoredDocument)
@@ -358,22 +353,3 @@ class Learning:
             self._screen.console.print(line, markup=False)
         self._screen.console.print("GOOD" if good else "NOT GOOD", style="bold green" if good else "bold red")
         return 0 if good else 1
-
-
-def _following(settings: Settings) -> Any:
-    """A consumer of scored documents, drift signals and samples, from their beginning."""
-    from confluent_kafka import Consumer, TopicPartition
-
-    consumer: Any = Consumer(
-        {
-            "bootstrap.servers": ",".join(settings.brokers),
-            "group.id": settings.topics.group("demo"),
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "log_level": 0,
-        }
-    )
-    known = consumer.list_topics(timeout=10).topics
-    wanted = (settings.topics.scored, settings.topics.drift, settings.topics.drift_samples)
-    consumer.assign([TopicPartition(name, number, 0) for name in wanted for number in known[name].partitions])
-    return consumer

@@ -7,6 +7,7 @@ variable that names a real cluster can reach the demo.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -138,6 +139,14 @@ class Process:
                 self._process.kill()
                 await self._process.wait()
         return self._process.returncode
+
+
+def cancel_on_signals() -> None:
+    """Cancel the calling task at Ctrl-C or SIGTERM: a shell may have told its background jobs to ignore them."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def free_port() -> int:

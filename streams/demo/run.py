@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from streams.demo.follow import Follower
-from streams.demo.processes import Process, arrange, environment
+from streams.demo.processes import Process, arrange, cancel_on_signals, environment
 from streams.demo.replay import DayReplay
 from streams.demo.sample import SEED, SampleRecord, history
 from streams.demo.screen import Screen, hour
@@ -79,10 +78,7 @@ class Demo:
 
     async def play(self, past: Sequence[SampleRecord], speed: float, keep_running: bool) -> int:
         """Start, prime, replay, wait, judge; stop everything at the end, or when interrupted."""
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have told its background jobs to ignore Ctrl-C
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        cancel_on_signals()
         relay: asyncio.Task[None] | None = None
         try:
             await self._start(past)

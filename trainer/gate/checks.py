@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.gate.items import Heard, Item, per_document
-from trainer.gate.statistics import ALPHA, holm, mcnemar, more_than, needed, paired, worse_than_chance
+from trainer.gate.statistics import (
+    ALPHA,
+    changed_where_sure,
+    holm,
+    mcnemar,
+    more_than,
+    needed,
+    paired,
+    worse_than_chance,
+)
 from trainer.measure import calibration_error
 
 ANCHOR_MARGIN = 0.01
@@ -209,12 +218,10 @@ def topics(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]])
     changed: dict[str, float] = {}
     figures: dict[str, Any] = {"limit_percent": 100 * MOST_TOPICS_CHANGED, "taxonomies": {}}
     for name, (before, after) in sorted(pairs.items()):
-        second, first = np.sort(before, 1)[:, -2:].T
-        sure = first - second >= SURE_TOPIC
-        other = int((before.argmax(1) != after.argmax(1))[sure].sum())
-        if more_than(MOST_TOPICS_CHANGED, other, int(sure.sum())):
-            changed[name] = other / int(sure.sum())
-        figures["taxonomies"][name] = {"sure": int(sure.sum()), "changed": other}
+        other, sure = changed_where_sure(before, after, SURE_TOPIC)
+        if more_than(MOST_TOPICS_CHANGED, other, sure):
+            changed[name] = other / sure
+        figures["taxonomies"][name] = {"sure": sure, "changed": other}
     told = ", ".join(f"{name} ({100 * share:.1f} %)" for name, share in changed.items())
     why = f"documents change a topic that the champion was sure of, and no anchor says why: {told}" if changed else ""
     return Check("topics", why, figures)

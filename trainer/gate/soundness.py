@@ -19,7 +19,7 @@ from models.release import read_manifest, verify
 from models.scorer import Scorer
 from trainer.errors import TrainerError
 from trainer.gate.checks import Check
-from trainer.gate.statistics import more_than
+from trainer.gate.statistics import changed_where_sure, more_than
 from trainer.parity import say, serve, serve_apart
 from trainer.refill import read_weights
 
@@ -124,12 +124,10 @@ def rounding(full: NDArray[Any], rounded: NDArray[Any]) -> tuple[dict[str, Any],
     A candidate that was taught something new is undecided about more texts than its champion, and eight bits are no
     worse for it: so they have to agree where full precision has decided. What is served is judged by other checks.
     """
-    second, first = np.sort(full, 1)[:, -2:].T
-    decided = first - second >= UNDECIDED
-    apart = full.argmax(1) != rounded.argmax(1)
-    failed, asked = int(apart[decided].sum()), int(decided.sum())
+    failed, asked = changed_where_sure(full, rounded, UNDECIDED)
     share = 1.0 - failed / max(1, asked)
-    figures = {"int8_agrees": round(1.0 - float(apart.mean()), 4), "int8_agrees_where_decided": round(share, 4)}
+    agree = float((full.argmax(1) == rounded.argmax(1)).mean())
+    figures = {"int8_agrees": round(agree, 4), "int8_agrees_where_decided": round(share, 4)}
     # A graph that agrees on 99.2 % falls below 99 % on one sample of 519 in four: it has to be more than chance.
     if more_than(1.0 - INT8_AGREES, failed, asked):
         return figures, f"its int8 graph calls only {share:.1%} of {asked} texts as the fp32 graph does"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,19 @@ def more_than(share: float, found: int, asked: int) -> bool:
     (False, True)
     """
     return bool(stats.binom.sf(found - 1, asked, share) < ALPHA)
+
+
+def changed_where_sure(before: NDArray[Any], after: NDArray[Any], lead: float) -> tuple[int, int]:
+    """Of n rows of probabilities [n, k], on how many the winner of ``before`` leads by ``lead`` and is another in
+    ``after``, and on how many it leads so.
+
+    >>> import numpy as np
+    >>> changed_where_sure(np.array([[0.9, 0.1], [0.51, 0.49]]), np.array([[0.4, 0.6], [0.4, 0.6]]), 0.3)
+    (1, 1)
+    """
+    second, first = np.sort(before, 1)[:, -2:].T
+    sure = first - second >= lead
+    return int((before.argmax(1) != after.argmax(1))[sure].sum()), int(sure.sum())
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
