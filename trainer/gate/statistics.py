@@ -24,7 +24,7 @@ POWER_FACTOR = 8.56
 
 @dataclass(frozen=True)
 class Paired:
-    """The mean difference of ``n`` documents with one-sided 95 % bounds; ``discordance`` is how often they differ."""
+    """The mean difference of ``n`` documents, one-sided bounds of it, and how often they differ (``discordance``)."""
 
     n: int
     difference: float
@@ -43,8 +43,10 @@ class Paired:
         }
 
 
-def paired(differences: Floats, *, seed: int = 0, rounds: int = ROUNDS) -> Paired:
+def paired(differences: Floats, *, alpha: float = ALPHA, seed: int = 0, rounds: int = ROUNDS) -> Paired:
     """The mean of ``differences`` [n], one per document, with percentile bounds over ``rounds`` bootstrap samples.
+
+    Each bound is wrong with probability ``alpha``.
 
     >>> paired(np.array([0.0, 0.0, 1.0, 0.0] * 100)).difference
     0.25
@@ -56,7 +58,7 @@ def paired(differences: Floats, *, seed: int = 0, rounds: int = ROUNDS) -> Paire
     values, counts = np.unique(differences, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=rounds)
     means = drawn @ values / n
-    low, high = np.quantile(means, [ALPHA, 1 - ALPHA])
+    low, high = np.quantile(means, [alpha, 1 - alpha])
     return Paired(n, float(differences.mean()), float(low), float(high), float((differences != 0).mean()))
 
 

@@ -83,6 +83,39 @@ def test_what_drift_asked_for_has_to_gain() -> None:
     assert checks.recent([], nothing, nothing, drifted=False).held
 
 
+def fitting(n: int, draw: np.random.Generator, signal: float) -> Heard:
+    """A release whose logits are the truth, times ``signal``, and noise of its own, about the first ``n`` items."""
+    labels = np.array([item.label for item in ITEMS[:n]])
+    logits = signal * np.eye(3)[labels] + draw.normal(0.0, 1.0, (n, 3))
+    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    called = probs.argmax(1)
+    return Heard(called, called == labels, probs.max(1), -np.log(probs[np.arange(n), labels]))
+
+
+def test_the_log_loss_shows_a_gain_that_so_few_answers_cannot() -> None:
+    few = ITEMS[:400]
+    before, after = says(few, range(40), 0.6), says(few, range(14, 50), 0.6)
+    assert "none for sure" in checks.recent(few, before, after, drifted=True).why
+    check = checks.recent(few, before, replace(after, loss=after.loss - 0.1), drifted=True)
+    assert check.held
+    assert check.figures["lower_points"] <= 0 < check.figures["log_loss_gain_lower"]
+
+
+def test_doubt_alone_is_no_gain() -> None:
+    doubting = replace(SAME, loss=SAME.loss - 0.1)
+    assert not checks.recent(ITEMS, CHAMPION, doubting, drifted=True).held
+
+
+def test_an_equal_release_shows_a_gain_hardly_ever_and_a_better_one_mostly() -> None:
+    draw = np.random.default_rng(5)
+    few, trials = ITEMS[:300], 60
+    pairs = [[fitting(300, draw, signal) for signal in (2.0, 2.0, 2.6)] for _ in range(trials)]
+    equal = sum(checks.recent(few, one, other, drifted=True).held for one, other, _ in pairs)
+    better = sum(checks.recent(few, one, other, drifted=True).held for one, _, other in pairs)
+    assert equal <= 0.1 * trials
+    assert better >= 0.8 * trials
+
+
 def test_anchors_that_were_trained_on_are_noticed() -> None:
     perfect = says(ITEMS, [])
     assert "as if it had seen them" in checks.memorised(ITEMS, CHAMPION, perfect, ITEMS, CHAMPION, SAME, 0).why
