@@ -83,7 +83,8 @@ class Lessons:
     rehearsed: list[Encoded]
     stored: list[tuple[float, ...] | None]
     """Of each rehearsed row, the sentiment's logits to hold on to."""
-    held: list[Encoded]
+    held_new: list[Encoded]
+    held_known: list[Encoded]
 
 
 class Desk:
@@ -116,14 +117,14 @@ class Desk:
         known = [row for row in memory if normalised(row.example.text) not in fresh]
         rehearsed = [row for row in known if not is_held(row.example.text)]
         taught = [example for example in new if not is_held(example.text)]
-        held = [example for example in (*new, *(row.example for row in known)) if is_held(example.text)]
         silent = [Example(text, "unlabelled") for text in unlabelled if normalised(text) not in fresh]
         stored = [row.logits.get("sentiment") for row in rehearsed]
         return Lessons(
             self.encoded([example for example in taught if teaches(example)]),
             self.encoded([*(row.example for row in rehearsed), *silent]),
             [*stored, *([None] * len(silent))],
-            self.encoded(held),
+            self.encoded([example for example in new if is_held(example.text)]),
+            self.encoded([row.example for row in known if is_held(row.example.text)]),
         )
 
     def say(self, batch: Batch, generator: torch.Generator | None) -> Outputs:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch import Tensor
 from models.assembly import fold
 from models.release import Temperatures
 from models.text import open_tokenizer
-from trainer.batches import collate, grouped
+from trainer.batches import Encoded, collate, grouped
 from trainer.data import Example
 from trainer.errors import DataError
 from trainer.learning.desk import Desk, Lessons, Model, Rates, teaches
@@ -81,8 +81,9 @@ def update(
     alpha, swept = (1.0, {}) if rates.plain else trained.sweep()
     model = champion if alpha == 0 else trained.model(alpha)
     figures = {
-        "new": len(lessons.new), "held": len(lessons.held), "rehearsed": len(lessons.rehearsed),
-        "steps": log["steps"], "epochs": log["scores"], "alphas": swept, "alpha": alpha,
+        "new": len(lessons.new), "held": len(lessons.held_new) + len(lessons.held_known),
+        "rehearsed": len(lessons.rehearsed), "steps": log["steps"], "epochs": log["scores"],
+        "alphas": swept, "alpha": alpha,
         "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
     return Updated(model, alpha, figures, trained.remember(new, alpha))
@@ -210,20 +211,23 @@ class _Training:
         """The score of ``weights`` on the held-back rows; the weights in training stay as they are."""
         now = self._copy()
         self._put(weights)
-        score = score_of(self._held())
+        score = self._score()
         self._put(now)
         return score
 
-    def _held(self) -> list[Answer]:
-        """What the network, as it stands, says of the held-back rows."""
-        return [answer for answer, _ in self.desk.answers(self.lessons.held)]
+    def _score(self) -> float:
+        """The score of the network, as it stands, on the held-back rows."""
+        return score_of(self._asked(self.lessons.held_new), self._asked(self.lessons.held_known))
+
+    def _asked(self, rows: Sequence[Encoded]) -> list[Answer]:
+        return [answer for answer, _ in self.desk.answers(rows)]
 
     def sweep(self) -> tuple[float, dict[str, float]]:
         """The part of the way with the best score on held-back rows; none where it gains too little."""
         scores: dict[float, float] = {}
         for alpha in ALPHAS:
             self._put(self.mean, alpha)
-            scores[alpha] = score_of(self._held())
+            scores[alpha] = self._score()
         best = max(ALPHAS, key=lambda alpha: (scores[alpha], -alpha))
         if scores[best] < scores[0.0] + self.rates.least_gain:
             best = 0.0
@@ -238,7 +242,8 @@ class _Training:
         folded = fold(encoder, adapter, self.rates.adapter.scale)
         heads = {name: value.detach().numpy().copy() for name, value in self.desk.network.heads().items()}
         weights = {**{f"{ENCODER}{name}": value for name, value in folded.items()}, **heads}
-        asked = questions(self._held(), champion.taxonomies)
+        held = self._asked([*self.lessons.held_new, *self.lessons.held_known])
+        asked = questions(held, champion.taxonomies)
         before = champion.temperatures
         topics = {name: _fitted(asked, f"/topic:{name}", t) for name, t in before.topics.items()}
         temperatures = Temperatures(
@@ -261,10 +266,19 @@ class _Training:
         ]
 
 
-def score_of(answers: Sequence[Answer]) -> float:
-    """The mean accuracy over questions and sources: a small source counts as much as a large one."""
-    found = [float((_shown(question).argmax(1) == question.labels).mean()) for question in questions(answers).values()]
+def score_of(new: Sequence[Answer], known: Sequence[Answer]) -> float:
+    """Accuracy on what is new and on what was known, one half each; 0 where nothing was asked.
+
+    However many domains are remembered, what an update is for counts as much as all that it may spoil. Within a
+    half a small source counts as much as a large one.
+    """
+    found = [_accuracy(asked) for asked in (questions(new), questions(known)) if asked]
     return float(np.mean(found)) if found else 0.0
+
+
+def _accuracy(asked: Mapping[str, Question]) -> float:
+    """The mean over questions and sources."""
+    return float(np.mean([(_shown(question).argmax(1) == question.labels).mean() for question in asked.values()]))
 
 
 def _shown(question: Question) -> Any:
