@@ -26,6 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from models.labels import SENTIMENTS
 from models.release import MANIFEST, Manifest, Temperatures, read_manifest, write
+from trainer import cases
 from trainer.data import Example
 from trainer.gate.judge import LEARNT, mark_of
 from trainer.learning.desk import Model, Rates
@@ -73,6 +74,7 @@ class Foundry:
         if not kept.is_file():
             self.place.mkdir(parents=True, exist_ok=True)
             rows = random.Random(number).sample(list(self.memory), min(self.rows, len(self.memory)))
+            rows += cases.rehearsal()  # the trainer's memory begins with them
             found, _ = self._updated(self._some(number), rows, replace(self.rates, seed=number))
             save_file({name: np.ascontiguousarray(value) for name, value in found.items()}, kept)
         return dict(load_file(kept))
