@@ -137,7 +137,7 @@ export const begin = (clock) => {
   $("find").addEventListener("click", () => open(about));
   $("archive-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => asking?.abort());
+  dialog.addEventListener("close", () => { if (!dialog.open) asking?.abort(); });
   $("archive-form").addEventListener("submit", (event) => { event.preventDefault(); ask(); });
   $("archive-words").addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(ask, PAUSE_MS); });
   $("archive-period").addEventListener("change", ask);

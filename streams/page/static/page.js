@@ -183,7 +183,8 @@ document.addEventListener("click", (event) => {
   if (!button.closest("#series-list")) document.querySelector(".series").scrollIntoView({ block: "nearest", behavior: "smooth" });
 });
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, dialog");
+  // A dialog that was just closed holds the focus until the next frame: nobody types into it any more.
+  const typing = event.target.closest("dialog[open], :is(input, textarea):not(dialog *)");
   if (event.key === "/" && !typing) { event.preventDefault(); $("search").focus(); }
   if (event.key === "s" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); archive.open(); }
   if (event.key === "Escape" && event.target === $("search")) { $("search").value = ""; $("search").dispatchEvent(new Event("input")); $("search").blur(); }

@@ -139,6 +139,21 @@ async def test_the_keyboard_is_enough_to_look_back(tab: Page, shelf: Room) -> No
         assert await tab.evaluate("document.activeElement.id") == "archive-words"
 
 
+async def test_a_key_is_heard_in_the_moment_after_the_archive_was_closed(tab: Page) -> None:
+    """Until the next frame the closed dialog still holds the focus."""
+    async with Newsroom().open() as url:
+        await tab.goto(url)
+        await tab.locator("#find").click()
+        await expect(tab.locator("#archive .lead")).to_have_text("No archive here.")
+        assert await tab.evaluate("""() => {
+            const dialog = document.querySelector("#archive"), at = document.querySelector("#archive-words");
+            dialog.close();
+            at.dispatchEvent(new KeyboardEvent("keydown", { key: "s", bubbles: true, cancelable: true }));
+            return dialog.open;
+        }""")
+        await expect(tab.locator("#archive-status")).to_be_empty()
+
+
 async def test_without_an_archive_it_is_said_how_to_have_one(tab: Page) -> None:
     async with Newsroom().open() as url:
         await tab.goto(url)
