@@ -94,14 +94,22 @@ def figures(probs: Floats, labels: Ints, names: Sequence[str], *, polar: bool = 
     }
 
 
-def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None) -> float:
-    """The temperature of least (weighted) log loss, by golden-section search over its logarithm in [1/5, 5]."""
+def fit_temperature(
+    logits: Floats, labels: Ints, weights: Floats | None = None, *, around: float | None = None, spread: float = 0.15
+) -> float:
+    """The temperature of least (weighted) log loss, by golden-section search over its logarithm in [1/5, 5].
+
+    With ``around`` it is the likeliest where its logarithm was believed to be normal with ``spread`` about that one's:
+    few rows then move it little. ``weights`` sum up to the rows that are thought to speak.
+    """
     if len(labels) == 0:
-        return 1.0
+        return around or 1.0
 
     def loss(log_temperature: float) -> float:
         probs = softmax(logits, float(np.exp(log_temperature)))
-        return float(np.average(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)), weights=weights))
+        lost = -np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12))
+        doubt = 0.0 if around is None else ((log_temperature - np.log(around)) / spread) ** 2 / 2
+        return float(np.sum(lost if weights is None else weights * lost) + doubt)
 
     low, high = float(np.log(0.2)), float(np.log(5.0))
     ratio = (np.sqrt(5.0) - 1) / 2

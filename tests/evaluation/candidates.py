@@ -1,9 +1,9 @@
 """Candidates of known worth, made of a real release: twenty that must never be promoted, and ten that are better.
 
 The release meets a domain that it does not know: texts of one source in a dialect, in which the commonest words of each
-mood are other words. Two updates learn it, as :mod:`trainer.learning` does, and parts of the way there are the better
+mood are other words. Ten updates learn it, each from rows of its own draw, as :mod:`trainer.learning` does: the better
 candidates. The bad ones are what has gone wrong elsewhere: labels exchanged, nothing rehearsed, a class or a head
-lost, files of another release; most are the best candidate with one thing wrong.
+lost, files of another release; most are the first of the better ones with one thing wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,22 @@ import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from models.labels import SENTIMENTS
 from models.release import MANIFEST, Manifest, Temperatures, read_manifest, write
 from trainer import cases
 from trainer.data import Example
+from trainer.gate import behaviour
 from trainer.gate.judge import LEARNT, mark_of
 from trainer.learning.desk import Model, Rates
 from trainer.learning.replay import Remembered
 from trainer.learning.update import update
-from trainer.refill import Tensors, read_weights, write_release
+from trainer.refill import Tensors, write_release
 
-PARTS = (0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the way from the release to each of :data:`LEARNERS` updates: these are better than the release."""
-LEARNERS = 2
+LEARNERS = 10
+"""Updates that learn the new domain."""
 NEGATIVE, NEUTRAL, POSITIVE = range(len(SENTIMENTS))
 
 
@@ -64,28 +65,23 @@ class Foundry:
         self.champion, self.base, self.place, self.rates = release, base, place, rates
         self.lessons, self.memory, self.anchors, self.held, self.rows = lessons, memory, anchors, held, rows
 
-    @cached_property
-    def _weights(self) -> Tensors:
-        return read_weights(self.champion)
-
-    def learnt(self, number: int) -> Tensors:
-        """The weights of an update that rehearses, learnt once and kept."""
+    def learnt(self, number: int) -> tuple[Tensors, Temperatures]:
+        """What an update as the trainer makes it comes to, learnt once and kept."""
         kept = self.place / f"learnt-{number}.safetensors"
         if not kept.is_file():
             self.place.mkdir(parents=True, exist_ok=True)
             rows = random.Random(number).sample(list(self.memory), min(self.rows, len(self.memory)))
             rows += cases.rehearsal()  # the trainer's memory begins with them
-            found, _ = self._updated(self._some(number), rows, replace(self.rates, seed=number))
-            save_file({name: np.ascontiguousarray(value) for name, value in found.items()}, kept)
-        return dict(load_file(kept))
+            weights, fitted = self._updated(self._some(number), rows, replace(self.rates, seed=number))
+            told = {"temperatures": msgspec.json.encode(fitted).decode()}
+            save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, kept, told)
+        with safe_open(kept, "np") as held:
+            fitted = msgspec.json.decode(held.metadata()["temperatures"], type=Temperatures)
+            return {name: held.get_tensor(name) for name in held.keys()}, fitted  # noqa: SIM118 - it is no mapping
 
-    def between(self, part: float, number: int = 0) -> Tensors:
-        """The weights so much of the way from the release to an update."""
-        after = self.learnt(number)
-        return {
-            name: (value + np.float32(part) * (after[name] - value)).astype(np.float32)
-            for name, value in self._weights.items()
-        }
+    @property
+    def _first(self) -> Tensors:
+        return self.learnt(0)[0]
 
     def _made(self, name: str, weights: Mapping[str, Any], **told: Any) -> Path:
         target = self.place / name
@@ -97,14 +93,11 @@ class Foundry:
 
     def better(self) -> list[Candidate]:
         """Ten that have learnt the new domain."""
-        return [
-            Candidate(f"learnt-{number}-{part:.1f}", partial(self._better, part, number))
-            for number in range(LEARNERS)
-            for part in PARTS
-        ]
+        return [Candidate(f"learnt-{number}", partial(self._better, number)) for number in range(LEARNERS)]
 
-    def _better(self, part: float, number: int, target: Path) -> Path:
-        return self._made(target.name, self.between(part, number))
+    def _better(self, number: int, target: Path) -> Path:
+        weights, temperatures = self.learnt(number)
+        return self._made(target.name, weights, temperatures=temperatures)
 
     def bad(self) -> list[Candidate]:
         """Twenty, and the checks one of which has to name what is wrong with each."""
@@ -138,7 +131,8 @@ class Foundry:
     def _updated(self, new: Sequence[Example], memory: Sequence[Example], rates: Rates) -> tuple[Tensors, Temperatures]:
         rehearsed = [Remembered(row, {}) for row in memory]
         start, tokenizer = Model.of(self.champion), self.champion / "tokenizer.json"
-        found = update(start, new, rehearsed, base=self.base, tokenizer=tokenizer, rates=rates).model
+        told = {"base": self.base, "tokenizer": tokenizer, "spared": behaviour.texts(), "rates": rates}
+        found = update(start, new, rehearsed, **told).model
         return found.weights, found.temperatures
 
     def _some(self, seed: int) -> list[Example]:
@@ -172,7 +166,7 @@ class Foundry:
 
     def _declared(self, name: str) -> Path:
         marks = [mark_of(row.text) for row in self.anchors[:50]]
-        return self._made(name, self.between(1.0), training={LEARNT: marks})
+        return self._made(name, self._first, training={LEARNT: marks})
 
     # --- what was changed
 
@@ -187,7 +181,7 @@ class Foundry:
                 weights[f"{head}.bias"][POSITIVE] -= 50.0
 
     def _changed(self, name: str, change: Callable[[Tensors], object], **told: Any) -> Path:
-        weights = {key: np.array(value) for key, value in self.between(1.0).items()}
+        weights = {key: np.array(value) for key, value in self._first.items()}
         change(weights)
         return self._made(name, weights, **told)
 
@@ -195,12 +189,12 @@ class Foundry:
         before = read_manifest(self.champion).temperatures
         scaled = {topic: times * value for topic, value in before.topics.items()}
         hot = Temperatures(times * before.sentiment, times * before.entities, scaled)
-        return self._made(name, self.between(1.0), temperatures=hot)
+        return self._made(name, self._first, temperatures=hot)
 
     def _copied(self, target: Path) -> Path:
-        """The best candidate under another name."""
+        """The first of the better ones under another name."""
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self._made("whole", self.between(1.0)), target)
+        shutil.copytree(self._made("whole", self._first), target)
         return target
 
     def _labels(self, target: Path, change: Callable[[Manifest], Manifest]) -> Path:

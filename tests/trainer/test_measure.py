@@ -64,6 +64,16 @@ def test_the_fitted_temperature_undoes_what_was_done() -> None:
         assert fit_temperature(logits * made, labels) == pytest.approx(made, rel=0.1)
 
 
+def test_few_rows_move_a_believed_temperature_little_and_many_find_the_true_one() -> None:
+    draw = np.random.default_rng(4)
+    logits = draw.normal(0, 1.5, (20_000, 3))
+    labels = np.array([draw.choice(3, p=row) for row in softmax(logits)])
+    few = fit_temperature(logits[:10] * 2.0, labels[:10], around=1.0)
+    assert 1 / 1.15 < few < 1.15
+    assert fit_temperature(logits * 2.0, labels, around=1.0) == pytest.approx(2.0, rel=0.05)
+    assert fit_temperature(logits[:0], labels[:0], around=1.3) == 1.3
+
+
 def test_the_interval_holds_the_figure() -> None:
     draw = np.random.default_rng(3)
     labels = draw.integers(0, 3, 400)

@@ -221,7 +221,7 @@ class Trainer:
         folder = self._folder(cycle.id)
         learnt, verdict = read_learnt(folder), read_verdict(folder)
         if learnt is not None and learnt.alpha == 0:
-            return self._conclude(cycle, "unchanged", learnt, {"told": "no part of the way helped on held-back rows"})
+            return self._conclude(cycle, "unchanged", learnt, {"told": "no part of the way helps and spoils nothing"})
         if learnt is not None and verdict is not None:
             return self._decide(cycle, learnt, verdict)
         if cycle.attempts >= MOST_ATTEMPTS:

@@ -69,6 +69,7 @@ def _learn(job: Job, material: Material) -> Learnt:
     guessed = _guessed(job, scorer, material, len(checked.rows))
     del scorer
     _tell("learning")
+    from trainer.gate import behaviour
     from trainer.learning.desk import Model, Rates, is_held
     from trainer.learning.update import update
     from trainer.refill import write_release
@@ -82,6 +83,7 @@ def _learn(job: Job, material: Material) -> Learnt:
         base=Path(job.base),
         tokenizer=champion / "tokenizer.json",
         unlabelled=texts,
+        spared=behaviour.texts(),  # the gate asks for them, too
         rates=Rates(rate=job.rate, head_rate=job.rate, epochs=job.epochs, seconds=job.seconds),
     )
     labels = Counter(given.kind for given in checked.rows) + Counter({"pseudo": len(guessed)})

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.gate.behaviour import lost
 from trainer.gate.items import Heard, Item, per_document
 from trainer.gate.statistics import (
     ALPHA,
@@ -37,7 +38,6 @@ ECE_ROOM, ECE_ENOUGH = 0.005, 0.02
 LOSS_MARGIN = 0.02
 """Mean log loss (nats) that a candidate may add on the anchors."""
 MOST_FLIPS, MOST_CHURN = 0.015, 0.08
-MOST_BEHAVIOUR_LOST = 0.05
 SURE_TOPIC, MOST_TOPICS_CHANGED = 0.3, 0.03
 """By how much of a probability a topic leads that the champion is sure of, and the share of those that may change."""
 MEMORISED = 0.02
@@ -248,10 +248,9 @@ def topics(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]])
 
 
 def behaviour(champion: Mapping[str, float], candidate: Mapping[str, float]) -> Check:
-    """In no kind of behaviour text does the candidate fall behind the champion by :data:`MOST_BEHAVIOUR_LOST`."""
+    """In no kind of behaviour text does the candidate fall behind (:func:`trainer.gate.behaviour.lost`)."""
     figures = {
         kind: {"champion": round(champion[kind], 3), "candidate": round(candidate[kind], 3)} for kind in champion
     }
-    lost = [kind for kind in champion if candidate[kind] < champion[kind] - MOST_BEHAVIOUR_LOST]
-    told = ", ".join(f"{kind} ({champion[kind]:.0%} to {candidate[kind]:.0%})" for kind in lost)
-    return Check("behaviour", f"it behaves worse: {told}" if lost else "", {"kinds": figures})
+    told = ", ".join(f"{kind} ({champion[kind]:.0%} to {candidate[kind]:.0%})" for kind in lost(champion, candidate))
+    return Check("behaviour", f"it behaves worse: {told}" if told else "", {"kinds": figures})

@@ -146,7 +146,7 @@ def _asked(candidate: Path, champion: Path, sets: Sets, drifted: bool) -> list[C
         items, old, new = _heard(before, *said)
         recent_items, recent_old, recent_new = _heard(before, *_said(sets.recent, before, after))
         churned = _churned(before, after, sets.unlabelled)
-        behaved = behaviour.ask(before), behaviour.ask(after)
+        behaved = [behaviour.shares(told) for told in _said(behaviour.texts(), before, after)]
     except ModelError as exc:
         return [*done, Check("integrity", f"it cannot answer: {exc}")]
     mended = float((recent_new.right & ~recent_old.right).mean()) if drifted and recent_items else 0.0

@@ -4,14 +4,14 @@ A fresh adapter on the champion's dense weights; each step takes as many remembe
 teach; where a head has no label for it, the champion's own answer does (distillation), and a remembered row also
 holds the sentiment's logits to those of the champion that learnt it. The weights are drawn to the champion's. What
 comes out is the moving mean of the weights, folded, and of the way from the champion to it as much as held-back
-rows ask for, which may be none at all.
+rows ask for and spared texts allow, which may be none at all.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +27,17 @@ from models.text import open_tokenizer
 from trainer.batches import Encoded, collate, grouped
 from trainer.data import Example
 from trainer.errors import DataError
+from trainer.gate.behaviour import MOST_LOST, lost, shares
 from trainer.learning.desk import Desk, Lessons, Model, Rates, teaches
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Remembered
+from trainer.learning.taking import ALPHAS, Taken, score_of, taken, voice
 from trainer.measure import Answer, Question, fit_temperature, questions
 from trainer.network import lora_matrices
 from trainer.refill import ENCODER
 
-ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Parts of the way from the champion to what was learnt; 0 is no update."""
-LEAST_TO_FIT = 100
-"""Held-back answers of a head that its temperature is fitted on; with fewer it stays the champion's."""
+MOST_SPOILT = 0.8 * MOST_LOST
+"""The share of a kind of spared texts that an update may lose: less than the gate allows, for rounding costs some."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,13 @@ def update(
     base: Path,
     tokenizer: Path,
     unlabelled: Sequence[str] = (),
+    spared: Sequence[Example] = (),
     rates: Rates | None = None,
 ) -> Updated:
     """Learn ``new`` rows on top of ``champion`` while rehearsing ``memory``.
 
-    ``unlabelled`` are texts of late, on which only the champion teaches; ``tokenizer`` is the release's file.
+    ``unlabelled`` are texts of late, on which only the champion teaches. Of ``spared`` texts, which are not learnt, no
+    source may lose more than :data:`MOST_SPOILT`. ``tokenizer`` is the release's file.
 
     Raises:
         DataError: no new row can be trained on.
@@ -78,15 +80,14 @@ def update(
     began = time.monotonic()
     trained = _Training(desk, lessons, rates)
     log = trained.go()
-    alpha, swept = (1.0, {}) if rates.plain else trained.sweep()
-    model = champion if alpha == 0 else trained.model(alpha)
+    part = Taken(1.0) if rates.plain else trained.sweep(spared)
+    model = champion if part.alpha == 0 else trained.model(part.alpha)
     figures = {
         "new": len(lessons.new), "held": len(lessons.held_new) + len(lessons.held_known),
         "rehearsed": len(lessons.rehearsed), "steps": log["steps"], "epochs": log["scores"],
-        "alphas": swept, "alpha": alpha,
-        "seconds": round(time.monotonic() - began, 1),
+        **part.as_row(), "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
-    return Updated(model, alpha, figures, trained.remember(new, alpha))
+    return Updated(model, part.alpha, figures, trained.remember(new, part.alpha))
 
 
 class _Training:
@@ -222,16 +223,22 @@ class _Training:
     def _asked(self, rows: Sequence[Encoded]) -> list[Answer]:
         return [answer for answer, _ in self.desk.answers(rows)]
 
-    def sweep(self) -> tuple[float, dict[str, float]]:
-        """The part of the way with the best score on held-back rows; none where it gains too little."""
+    def sweep(self, spared: Sequence[Example]) -> Taken:
+        """The part of the way that held-back rows ask for and the spared texts allow."""
         scores: dict[float, float] = {}
         for alpha in ALPHAS:
             self._put(self.mean, alpha)
             scores[alpha] = self._score()
-        best = max(ALPHAS, key=lambda alpha: (scores[alpha], -alpha))
-        if scores[best] < scores[0.0] + self.rates.least_gain:
-            best = 0.0
-        return best, {f"{alpha:g}": round(score, 4) for alpha, score in scores.items()}
+        written = self.desk.encoded(spared)
+        before = self._behaves(written, 0.0)
+        return taken(
+            scores, self.rates.least_gain, lambda part: lost(before, self._behaves(written, part), MOST_SPOILT)
+        )
+
+    def _behaves(self, written: Sequence[Encoded], alpha: float) -> dict[str, float]:
+        """The share of the spared texts of each kind that this part of the way gets right."""
+        self._put(self.mean, alpha)
+        return shares(self._asked(written))
 
     def model(self, alpha: float) -> Model:
         """The champion's weights with ``alpha`` of the adapter folded in, and temperatures fitted anew."""
@@ -266,32 +273,15 @@ class _Training:
         ]
 
 
-def score_of(new: Sequence[Answer], known: Sequence[Answer]) -> float:
-    """Accuracy on what is new and on what was known, one half each; 0 where nothing was asked.
-
-    However many domains are remembered, what an update is for counts as much as all that it may spoil. Within a
-    half a small source counts as much as a large one.
-    """
-    found = [_accuracy(asked) for asked in (questions(new), questions(known)) if asked]
-    return float(np.mean(found)) if found else 0.0
-
-
-def _accuracy(asked: Mapping[str, Question]) -> float:
-    """The mean over questions and sources."""
-    return float(np.mean([(_shown(question).argmax(1) == question.labels).mean() for question in asked.values()]))
-
-
-def _shown(question: Question) -> Any:
-    return question.scores + np.array([0.0, -1e9, 0.0]) if question.polar else question.scores
-
-
 def _fitted(asked: dict[str, Question], ending: str, before: float) -> float:
+    """A head's temperature, fitted to held-back answers: few of them leave it near the champion's."""
     chosen = [one for key, one in asked.items() if key.endswith(ending) and not one.polar]
-    if sum(len(one.labels) for one in chosen) < LEAST_TO_FIT:
+    if not chosen:
         return before
-    weights = np.concatenate([np.full(len(one.labels), 1.0 / len(one.labels)) for one in chosen])
+    counts = [len(one.labels) for one in chosen]
+    weights = np.concatenate([np.full(count, voice(count) / count) for count in counts])
     scores, labels = (np.concatenate([getattr(one, name) for one in chosen]) for name in ("scores", "labels"))
-    return round(fit_temperature(scores, labels, weights), 4)
+    return round(fit_temperature(scores, labels, weights * (sum(counts) / weights.sum()), around=before), 4)
 
 
 def _surprise(example: Example, logits: Tensor) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from safetensors.numpy import save_file
 
 from models.release import read_manifest
 from models.scorer import Scorer
@@ -56,12 +55,14 @@ def test_a_dialect_has_other_words_for_what_tells_the_mood() -> None:
     assert (said.sentiment, said.source) == (2, "x, in dialect")
 
 
-def test_better_candidates_are_parts_of_the_way_to_an_update_that_is_learnt_once(foundry: Foundry) -> None:
-    weights = read_weights(foundry.champion)
-    save_file({name: 2 * value for name, value in weights.items()}, foundry.place / "learnt-1.safetensors")
-    half = foundry.between(0.5, 1)
-    assert set(half) == set(weights)
-    assert all(np.allclose(half[name], 1.5 * value, atol=1e-6) for name, value in weights.items())
+def test_an_update_is_learnt_once_and_kept_with_its_temperatures(foundry: Foundry) -> None:
+    weights, temperatures = foundry.learnt(1)
+    assert set(weights) == set(read_weights(foundry.champion))
+    kept = (foundry.place / "learnt-1.safetensors").stat().st_mtime_ns
+    again, same = foundry.learnt(1)
+    assert (foundry.place / "learnt-1.safetensors").stat().st_mtime_ns == kept
+    assert same == temperatures
+    assert all(np.array_equal(again[name], value) for name, value in weights.items())
 
 
 @pytest.mark.parametrize("name", ["label-order", "head-dropped", "graph-truncated", "anchors-declared"])

@@ -20,8 +20,7 @@ from trainer.errors import DataError
 from trainer.learning.desk import Desk, Model, Rates, is_held
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Memory, Remembered
-from trainer.learning.update import Updated, score_of, update
-from trainer.measure import Answer
+from trainer.learning.update import Updated, update
 from trainer.network import Adapter, Outputs
 from trainer.refill import write_release
 
@@ -96,6 +95,17 @@ def test_labels_that_mean_nothing_lead_to_no_update(school: School, memory: list
     updated = school.teach([*calm, *held], memory, replace(RATES, epochs=2))
     assert updated.alpha == 0.0
     assert updated.model is school.model
+
+
+def test_lessons_that_spoil_what_is_to_be_spared_are_not_taken(school: School, memory: list[Remembered]) -> None:
+    facts = [Example(f"{company} usual {subject}", "plain facts", sentiment=1)
+             for company in COMPANIES for subject in SUBJECTS]  # fmt: skip
+    updated = school.teach(shifted(300, 1), memory, replace(RATES, stored=0.0), spared=facts)
+    assert updated.figures["alphas"]["1"] > updated.figures["alphas"]["0"] + RATES.least_gain, "it would score better"
+    assert updated.figures["spoilt"]["1"] == ["plain facts"]
+    assert updated.alpha < 1.0
+    before, after = (school.accuracy(model, facts) for model in (school.model, updated.model))
+    assert after > before - 0.05
 
 
 def _said(school: School, rows: list[Example]):
@@ -182,20 +192,3 @@ def test_losses_leave_alone_what_has_no_say(school: School) -> None:
     assert float(stored_loss(said, [None, None])) == 0.0
     assert float(stored_loss(said, [tuple(said.sentiment[0].tolist()), None])) == pytest.approx(0.0, abs=1e-6)
     assert float(stored_loss(said, [(9.0, 9.0, 9.0), None])) > 1.0
-
-
-def said(source: str, right: int, wrong: int) -> list[Answer]:
-    """So many answers about texts of ``source`` that were right, and so many that were not."""
-    row, calls = Example("as ever", source, sentiment=2), [2] * right + [0] * wrong
-    return [Answer(row, {}, np.eye(3)[call], ()) for call in calls]
-
-
-def test_what_is_new_counts_as_much_as_all_that_was_known() -> None:
-    known = [*said("one", 9, 1), *said("two", 9, 1), *said("three", 90, 10)]
-    assert score_of(said("new", 5, 5), known) == pytest.approx((0.5 + 0.9) / 2)
-    assert score_of(said("new", 5, 5), []) == pytest.approx(0.5)
-    assert score_of([], known) == pytest.approx(0.9)
-
-
-def test_a_small_source_counts_as_much_as_a_large_one() -> None:
-    assert score_of([], [*said("small", 1, 0), *said("large", 50, 50)]) == pytest.approx(0.75)
