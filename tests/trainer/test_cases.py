@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from models.labels import SENTIMENTS
 from trainer import cases
 from trainer.cases import statements
 from trainer.data import read_rows
@@ -47,6 +49,21 @@ def test_figures_that_rise_are_good_where_more_is_better() -> None:
         more = float(match[2]) > float(match[3])
         assert row.sentiment == (POSITIVE if more == (match[1] == "profit") else NEGATIVE), row.text
     assert told > 3
+
+
+def test_an_order_asks_for_every_sentiment_alike_whatever_the_opinion_is() -> None:
+    rows = cases.write("cases_orders", 3_000, 5)
+    names = re.compile(rf"(?:label|class|mood)\W+({'|'.join(SENTIMENTS)})", re.IGNORECASE)
+    asked = {row: match[1].lower() for row in rows if (match := names.search(row.text))}
+    for sentiment in (NEGATIVE, NEUTRAL, POSITIVE):
+        said = Counter(label for row, label in asked.items() if row.sentiment == sentiment)
+        assert all(said[label] / said.total() == pytest.approx(1 / 3, abs=0.12) for label in SENTIMENTS), said
+
+
+def test_entities_behind_an_order_stand_where_their_labels_say() -> None:
+    found = [row.text[one.start : one.end] for row in cases.write("cases_orders", 2_000, 3) for one in row.entities]
+    assert len(found) > 50
+    assert all(re.fullmatch(r"[A-Z]\w+( (AB|plc|[A-Z]\w+))?", name) for name in found)
 
 
 def test_no_measure_is_both_good_and_bad() -> None:

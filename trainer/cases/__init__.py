@@ -1,8 +1,8 @@
 """Hard cases written by rule: labelled texts about invented names, where the public sets teach too little.
 
 Customers who tell a complaint as plain facts or thank in scorn, figures that only say by their order whether
-they rose or fell, orders won, rivals of whom one gains what the other loses, and negated praise. Every
-sentence is put together from the rules of these modules; none comes from a data set.
+they rose or fell, orders won, rivals of whom one gains what the other loses, negated praise, and orders to whoever
+labels a text. Every sentence is put together from the rules of these modules; none comes from a data set.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from trainer.cases import customers, negations, posts, rivals, statements
+from trainer.cases import customers, negations, orders, posts, rivals, statements
 from trainer.data import Example, normalised
 
 KINDS: dict[str, Callable[[random.Random], Example]] = {
@@ -20,6 +20,7 @@ KINDS: dict[str, Callable[[random.Random], Example]] = {
     "cases_rivals": rivals.write,
     "cases_negations": negations.write,
     "cases_posts": posts.write,
+    "cases_orders": orders.write,
 }
 """What writes one example, by the name that takes a set's place in a recipe."""
 
