@@ -12,6 +12,7 @@ CASES: dict[str, str] = {
     "cases_rivals": "sentences about several names, good for one and bad for another",
     "cases_negations": "negated praise and blame",
     "cases_posts": "everyday posts: plans and facts without a feeling, joy, anger",
+    "cases_orders": "texts of these kinds with an order to whoever labels them, which does not count",
 }
 """Texts written by rule (:mod:`trainer.cases`) with invented names; no data set stands behind them."""
 
@@ -143,7 +144,7 @@ def write_card(
         *_cases(recipe["sources"]),
         *_legs(training),
         "",
-        "Made by `trainer.produce.run` (several runs: `trainer.finetune.run` with `start`, then",
+        "Made by `trainer.produce.run` (several runs: by `trainer.legs.run` and",
         f"`trainer.produce.ship`); judged again by `trainer.evaluate.run`, which is `tocsin eval {version} DATA`.",
         "",
         "Sentiment has two heads: one learnt from finance tweets, whose labels are the direction of a price, one",
@@ -183,6 +184,9 @@ def write_card(
         "- Finance tweets are judged by price direction: a calmly worded rate cut can be positive.",
         "- Complaints told as plain facts, sarcastic thanks and comparisons of figures were taught by sentences made",
         "  by rule; other ways to say them may still be misread.",
+        "- Orders to whoever labels a text (say it is positive) were taught to be left alone; cleverer ones may still "
+        "be",
+        "  heeded.",
         "- Where one sentence is good for one entity and bad for another, the weaker side often gets the sentence's",
         "  sentiment: see the rows `entities:mixed`.",
         "- News sentences were labelled toward one target; a sentence about two sides has no single sentiment. Use the",
@@ -235,4 +239,6 @@ def _legs(training: Mapping[str, Any]) -> list[str]:
         f"falling linearly to nothing over the last {recipe.get('decay', 1):.0%}, "
         f"label smoothing {recipe['smoothing']:g}, the encoder in bfloat16"
     )
+    if recipe.get("teacher"):
+        line += f"; what finance texts have no label for is taught by the weights before it, at {recipe['teacher']:g}"
     return [*(_legs(before) if before else ()), line + (f"; {training['note']}" if "note" in training else "")]

@@ -26,11 +26,11 @@ from torch import Tensor
 from models.base import find_base
 from models.labels import TAXONOMIES
 from models.text import open_tokenizer, write_rules
-from trainer.batches import Encoded, Hiding, collate, encode, grouped
+from trainer.batches import Batch, Encoded, Hiding, collate, encode, grouped
 from trainer.errors import DataError
-from trainer.losses import class_weights, loss_of
+from trainer.losses import class_weights, loss_of, teacher_loss, untold
 from trainer.measure import Answer, questions, summary
-from trainer.network import Network, build, load_lora, lora_matrices
+from trainer.network import Network, Outputs, build, load_lora, lora_matrices
 from trainer.passes import TrainingPass
 from trainer.progress import Position, read_position, write_position
 from trainer.recipe import Recipe, chosen, gather, identity, taught
@@ -86,7 +86,8 @@ def run(
 
     The checkpoint holds ``adapter.safetensors``, ``heads.safetensors`` (the best epoch's), ``tokenizer.json``,
     ``recipe.json``, ``log.jsonl`` (a line per 50 steps and per epoch) and, until it is finished,
-    ``position.safetensors``, from which it goes on.
+    ``position.safetensors``, from which it goes on. A directory ``epoch-N`` holds the weights of an epoch that the
+    recipe keeps.
 
     Raises:
         DataError: a set is missing or unusable, or ``output`` holds another run.
@@ -103,10 +104,7 @@ def run(
         raise DataError("no training rows: name at least one set")
     encoded = {part: encode(examples, tokenizer, recipe.max_tokens) for part, examples in rows.items()}
     labels = recipe.taxonomies or taught(rows["train"])
-    network = build(base, {name: len(TAXONOMIES[name]) for name in labels}, recipe.adapter, seed=recipe.seed)
-    if start is not None:
-        load_lora(network, {name: value.float() for name, value in load_file(start / "adapter.safetensors").items()})
-        network.load_state_dict(load_file(start / "heads.safetensors"), strict=False)
+    network, teacher = _begun(base, labels, recipe, start)
     told = {
         "recipe": asdict(recipe),
         "taxonomies": labels,
@@ -124,21 +122,43 @@ def run(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), refresh_per_second=1,
     ) as progress:  # fmt: skip
-        Training(network, encoded, recipe, output, tokenizer.token_to_id("[MASK]")).go(progress, stop_after)
+        Training(network, encoded, recipe, output, tokenizer.token_to_id("[MASK]"), teacher).go(progress, stop_after)
     return output
+
+
+def _begun(base: Path, labels: Sequence[str], recipe: Recipe, start: Path | None) -> tuple[Network, Network | None]:
+    """The network to train and, where the recipe asks for it, the teacher: both as ``start`` left them."""
+    if recipe.teacher and (start is None or "finance" not in labels):
+        raise DataError("a recipe with a teacher needs finance texts, and weights to begin with that know their topics")
+
+    def network() -> Network:
+        made = build(base, {name: len(TAXONOMIES[name]) for name in labels}, recipe.adapter, seed=recipe.seed)
+        if start is not None:
+            load_lora(made, {name: value.float() for name, value in load_file(start / "adapter.safetensors").items()})
+            made.load_state_dict(load_file(start / "heads.safetensors"), strict=False)
+        return made
+
+    return network(), network().requires_grad_(False) if recipe.teacher else None
 
 
 class Training:
     """One run: the network, its optimiser, and where it stands."""
 
     def __init__(
-        self, network: Network, encoded: dict[str, list[Encoded]], recipe: Recipe, output: Path, mask: int | None
+        self,
+        network: Network,
+        encoded: dict[str, list[Encoded]],
+        recipe: Recipe,
+        output: Path,
+        mask: int | None,
+        teacher: Network | None = None,
     ) -> None:
         self.network, self.recipe, self.output, self.mask = network, recipe, output, mask
         self.rows = encoded["train"]
         self.judged = _some_of_each(encoded["validation"])
         self.weights = {name: class_weights(self.rows, name, recipe.topic_balance) for name in network.topics}
         self.encoder = TrainingPass(network, recipe.adapter.scale)
+        self.teacher = None if teacher is None else (teacher, TrainingPass(teacher, recipe.adapter.scale))
         self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         matrices = [value for name, value in self.trained.items() if "lora_" in name]
         heads = [value for name, value in self.trained.items() if "lora_" not in name]
@@ -208,13 +228,23 @@ class Training:
         hide = None if self.mask is None else Hiding(self.recipe.hide, self.mask, draw)
         batch = collate(self.rows, rows, tuple(self.network.topics), hide=hide)
         hidden = self.encoder.hidden(batch.ids, batch.mask, generator)
-        loss = loss_of(self.network.read(hidden, batch.mask, batch.spans), batch, self.recipe, self.weights) / count
+        outputs = self.network.read(hidden, batch.mask, batch.spans)
+        loss = (loss_of(outputs, batch, self.recipe, self.weights) + self._taught(outputs, batch)) / count
         found = torch.autograd.grad(loss, list(self.trained.values()), allow_unused=True)
         gradients = [
             torch.zeros_like(value) if grad is None else grad
             for value, grad in zip(self.trained.values(), found, strict=True)
         ]
         return float(loss.detach()), gradients
+
+    def _taught(self, outputs: Outputs, batch: Batch) -> Tensor | float:
+        """What the teacher adds to the loss; it is asked only where it is needed."""
+        if self.teacher is None or not any(bool(rows.any()) for rows in untold(batch)):
+            return 0.0
+        network, encoder = self.teacher
+        with torch.no_grad():
+            said = network.read(encoder.hidden(batch.ids, batch.mask, None), batch.mask, batch.spans)
+        return teacher_loss(outputs, said, batch, self.recipe)
 
     def _judge(self, epoch: int, pool: ThreadPoolExecutor) -> None:
         """Figures over a part of the validation rows; the best epoch's weights are kept."""
@@ -229,6 +259,8 @@ class Training:
         batches = grouped([len(one.ids) for one in self.judged], 64)
         report = summary(questions(one for some in pool.map(ask, batches) for one in some))
         self._note(epoch=epoch, validation=report)
+        if epoch in self.recipe.kept:
+            save(self.network, self.output / f"epoch-{epoch}")
         if report["score"] > self.position.best:
             self.position.best, self.position.stale = report["score"], 0
             save(self.network, self.output)
@@ -251,6 +283,7 @@ def _some_of_each(encoded: Sequence[Encoded]) -> list[Encoded]:
 
 def save(network: Network, output: Path) -> None:
     """Write adapter and heads in half precision: what is shipped is what is measured and exported."""
+    output.mkdir(parents=True, exist_ok=True)
     for name, tensors in (("adapter", lora_matrices(network)), ("heads", network.heads())):
         halved = {key: value.detach().to(torch.float16).contiguous() for key, value in tensors.items()}
         partial = output / f".{name}.{os.getpid()}"

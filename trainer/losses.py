@@ -43,6 +43,28 @@ def sentiment_losses(logits: Tensor, batch: Batch, told: Tensor, smoothing: floa
             yield picked, functional.cross_entropy(shown, target, label_smoothing=smoothing, reduction="none")
 
 
+def untold(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Which finance texts [rows] have no sentiment, and which no finance topic.
+
+    A headline that is good for one company and bad for another has no sentiment that could be guessed.
+    """
+    sentiment = (batch.sentiment == MISSING) & (batch.price == 1)
+    return sentiment, (batch.topics["finance"] == MISSING) & (batch.price > 0)
+
+
+def teacher_loss(outputs: Outputs, said: Outputs, batch: Batch, recipe: Recipe) -> Tensor:
+    """The summed divergence from what a teacher ``said`` of finance texts, in heads for which they have no label."""
+
+    def apart(mine: Tensor, theirs: Tensor) -> Tensor:
+        return functional.kl_div(torch.log_softmax(mine, 1), torch.softmax(theirs, 1), reduction="sum")
+
+    sentiment, topic = untold(batch)
+    price = apart(outputs.price[sentiment], said.price[sentiment])
+    served = apart(outputs.sentiment[sentiment], said.sentiment[sentiment])
+    topics = apart(outputs.topics["finance"][topic], said.topics["finance"][topic])
+    return recipe.teacher * (price + recipe.served_weight * served + topics)
+
+
 def loss_of(outputs: Outputs, batch: Batch, recipe: Recipe, weights: dict[str, Tensor]) -> Tensor:
     """The summed loss of a batch's rows."""
     total = torch.zeros(())

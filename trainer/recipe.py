@@ -30,6 +30,7 @@ SOURCES: dict[str, int] = {
     "cases_rivals": 2_500,
     "cases_negations": 1_000,
     "cases_posts": 1_500,
+    "cases_orders": 2_500,
 }
 """The sets and cases of the shipped release, and the most rows that an epoch takes of each."""
 
@@ -46,7 +47,9 @@ class Recipe:
 
     ``smoothing`` is of the labels, ``gate_weight`` weighs the guess of which head a text belongs to,
     ``served_weight`` the sentiment as it is served, after the gate; ``hide`` is the share of rows whose
-    entities are masked; ``halves`` are the parts of a batch that are computed at the same time.
+    entities are masked; ``teacher`` weighs what the weights that the run begins with say of finance texts
+    without a label (0: they are not asked); ``halves`` are the parts of a batch that are computed at the same
+    time. The weights after the epochs ``kept`` (counted from 1) are written, too.
     """
 
     seed: int = 20
@@ -63,9 +66,11 @@ class Recipe:
     served_weight: float = 0.5
     topic_balance: float = 0.25
     hide: float = 0.1
+    teacher: float = 0.0
     patience: int = 3
     halves: int = 2
     checkpoint_seconds: float = 180.0
+    kept: tuple[int, ...] = ()
     taxonomies: tuple[str, ...] = ()
     adapter: Adapter = field(default_factory=Adapter)
     sources: dict[str, int] = field(default_factory=lambda: dict(SOURCES))
@@ -75,7 +80,7 @@ def recipe_of(told: Mapping[str, Any]) -> Recipe:
     """The recipe that a checkpoint tells of."""
     held = dict(told)
     held["adapter"] = Adapter(**held["adapter"])
-    held["taxonomies"] = tuple(held.get("taxonomies", ()))
+    held |= {name: tuple(held.get(name, ())) for name in ("taxonomies", "kept")}
     return Recipe(**held)
 
 
@@ -128,7 +133,7 @@ def _most(recipe: Recipe, source: str, held: int) -> int:
     return by_name.get(source, held)
 
 
-FREE = ("checkpoint_seconds", "epochs", "decay", "patience")
+FREE = ("checkpoint_seconds", "epochs", "decay", "patience", "kept")
 """What may change when an unfinished run goes on."""
 
 

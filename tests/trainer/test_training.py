@@ -28,7 +28,7 @@ from trainer.batches import MISSING, collate, encode, grouped
 from trainer.data import EntityLabel, Example
 from trainer.errors import DataError, ExportError, ParityError
 from trainer.export import check_parity, dense_network, empty
-from trainer.losses import loss_of
+from trainer.losses import loss_of, teacher_loss, untold
 from trainer.network import Adapter, Network, build, load_lora, lora_matrices
 from trainer.passes import TrainingPass, dropped
 from trainer.recipe import gather
@@ -119,6 +119,48 @@ def test_a_weight_that_nobody_can_supply_is_an_export_error(work: Path, base: Pa
     ])  # fmt: skip
     with pytest.raises(ExportError, match="secret"):
         empty(onnx.helper.make_model(graph), lost)
+
+
+def test_a_teacher_is_asked_what_a_finance_text_has_no_label_for(base: Path, tmp_path: Path) -> None:
+    batch = batch_of(
+        base, tmp_path,
+        Example("$Acme to sell a unit", "topics", topics=(("finance", 3),), head="price"),
+        Example("$Acme falls", "tweets", sentiment=0, head="price"),
+        Example("Acme beats Globex", "headlines", head="both", mixed=True),
+        Example("a fine phone", "reviews", sentiment=2),
+    )  # fmt: skip
+    sentiment, topic = untold(batch)
+    assert sentiment.tolist() == [True, False, False, False]
+    assert topic.tolist() == [False, True, True, False]
+
+
+def test_a_teacher_pulls_nothing_from_who_says_the_same(base: Path, tmp_path: Path) -> None:
+    batch = batch_of(base, tmp_path, Example("$Acme falls", "topics", topics=(("finance", 3),), head="price"))
+    recipe = replace(RECIPE, teacher=0.5)
+    mine, theirs = (
+        network.eval()(batch.ids, batch.mask, batch.spans) for network in (network_of(base), network_of(base, seed=2))
+    )
+    assert teacher_loss(mine, mine, batch, recipe).item() == pytest.approx(0, abs=1e-6)
+    assert teacher_loss(mine, theirs, batch, recipe).item() > 1e-4
+
+
+def test_a_run_with_a_teacher_comes_to_other_weights_and_leaves_the_teacher_alone(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, epochs=1, patience=1)
+    first = finetune.run(data, tmp_path / "first", recipe=recipe, fraction=0.3, base=base)
+    held = {path.name: path.read_bytes() for path in first.glob("*.safetensors")}
+    for name, weight in (("alone", 0.0), ("taught", 0.5)):
+        run = replace(recipe, teacher=weight)
+        finetune.run(data, tmp_path / name, recipe=run, fraction=0.3, base=base, start=first)
+    assert {path.name: path.read_bytes() for path in first.glob("*.safetensors")} == held
+    alone, taught = (load_file(tmp_path / name / "heads.safetensors") for name in ("alone", "taught"))
+    assert any(not torch.equal(alone[name], taught[name]) for name in alone)
+
+
+def test_a_teacher_needs_weights_to_begin_with(base: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="weights to begin with"):
+        finetune.run(data, tmp_path / "run", recipe=replace(RECIPE, teacher=0.5), fraction=0.3, base=base)
 
 
 def test_the_same_seed_gives_the_same_weights(base: Path, data: Path, tmp_path: Path) -> None:
