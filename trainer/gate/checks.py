@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -247,10 +248,9 @@ def topics(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]])
     return Check("topics", why, figures)
 
 
-def behaviour(champion: Mapping[str, float], candidate: Mapping[str, float]) -> Check:
+def behaviour(champion: Mapping[str, Sequence[float]], candidate: Mapping[str, Sequence[float]]) -> Check:
     """In no kind of behaviour text does the candidate fall behind (:func:`trainer.gate.behaviour.lost`)."""
-    figures = {
-        kind: {"champion": round(champion[kind], 3), "candidate": round(candidate[kind], 3)} for kind in champion
-    }
-    told = ", ".join(f"{kind} ({champion[kind]:.0%} to {candidate[kind]:.0%})" for kind in lost(champion, candidate))
+    before, after = ({kind: fmean(forms) for kind, forms in told.items()} for told in (champion, candidate))
+    figures = {kind: {"champion": round(before[kind], 3), "candidate": round(after[kind], 3)} for kind in before}
+    told = ", ".join(f"{kind} ({before[kind]:.0%} to {after[kind]:.0%})" for kind in lost(champion, candidate))
     return Check("behaviour", f"it behaves worse: {told}" if told else "", {"kinds": figures})

@@ -235,8 +235,8 @@ class _Training:
             scores, self.rates.least_gain, lambda part: lost(before, self._behaves(written, part), MOST_SPOILT)
         )
 
-    def _behaves(self, written: Sequence[Encoded], alpha: float) -> dict[str, float]:
-        """The share of the spared texts of each kind that this part of the way gets right."""
+    def _behaves(self, written: Sequence[Encoded], alpha: float) -> dict[str, list[float]]:
+        """The share of the spared texts of each kind and form that this part of the way gets right."""
         self._put(self.mean, alpha)
         return shares(self._asked(written))
 

@@ -48,11 +48,11 @@ def test_samples_are_counted_by_why_they_were_taken() -> None:
 
 
 def test_a_verdict_names_what_failed_and_why_and_figures_of_what_held() -> None:
-    same = dict.fromkeys(behaviour.KINDS, 0.9)
+    same = {kind: [0.9, 0.9] for kind in behaviour.KINDS}
     some = [
         Check("heads", "", {"tensors": 126, "changed": 61, "heads_changed": 25}),
         Check("anchors", "it may be worse by 1.90 points on 900 documents (limit 1)", {"n": 900}),
-        checks.behaviour(same, same | {"typos": 0.88}),
+        checks.behaviour(same, same | {"typos": [0.88, 0.88]}),
         Check("latency"),
     ]
     said = telling.of_verdict({"checks": [check.as_row() for check in some]})
@@ -78,7 +78,7 @@ def test_every_check_of_the_answers_is_told_with_its_figures() -> None:
         checks.calibration(items, said, said),
         checks.flips(items, said, said, 0, 50),
         checks.topics({"finance": (probs, probs)}),
-        checks.behaviour({"typos": 0.9}, {"typos": 0.9}),
+        checks.behaviour({"typos": [0.9]}, {"typos": [0.9]}),
     ]
     lines = telling.of_verdict({"checks": [check.as_row() for check in held]})
     assert all(len(line.split()) > 3 for line in lines), lines

@@ -44,7 +44,7 @@ def test_an_equal_model_passes_every_check() -> None:
     assert checks.classes(ITEMS, CHAMPION, SAME).held
     assert checks.calibration(ITEMS, CHAMPION, SAME).held
     assert checks.flips(ITEMS, CHAMPION, SAME, churned=10, unlabelled=1_000).held
-    assert checks.behaviour({"negation": 0.8}, {"negation": 0.78}).held
+    assert checks.behaviour({"negation": [0.8] * 9}, {"negation": [0.78] * 9}).held
 
 
 def test_a_loss_on_the_anchors_is_refused_with_the_bound() -> None:
@@ -176,7 +176,7 @@ def test_a_topic_that_the_champion_was_not_sure_of_may_change() -> None:
 
 
 def test_a_kind_of_behaviour_that_is_lost_is_named() -> None:
-    check = checks.behaviour({"negation": 0.9, "typos": 0.9}, {"negation": 0.5, "typos": 0.9})
+    check = checks.behaviour({"negation": [0.9] * 9, "typos": [0.9] * 9}, {"negation": [0.5] * 9, "typos": [0.9] * 9})
     assert check.why == "it behaves worse: negation (90% to 50%)"
 
 
