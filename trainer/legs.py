@@ -10,9 +10,9 @@ cools again brings more of them, and may bring rows that the run before did not 
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +81,8 @@ def run(data: Path, work: Path, *, legs: Sequence[Recipe] = LEGS, base: Path | N
         kept = [place / f"epoch-{epoch}" for epoch in recipe.kept]
         if not (target / "recipe.json").is_file():
             before = work / f"leg-{number - 1}" / "mean" if joined else None
-            finetune.run(data, place, recipe=recipe, start=before, base=base)
+            if not all((one / "heads.safetensors").is_file() for one in kept):
+                finetune.run(data, place, recipe=recipe, start=before, base=base)
             mean([*joined, *kept], target)
             shutil.copy(place / "tokenizer.json", target)
             epochs = " and ".join(map(str, recipe.kept))
@@ -95,6 +96,10 @@ def run(data: Path, work: Path, *, legs: Sequence[Recipe] = LEGS, base: Path | N
 
 
 if __name__ == "__main__":
-    data, work, version = sys.argv[1:]
-    found = run(Path(data), Path(work))
-    produce.ship(Path(data), found, Path(work) / "parts", version=version, base=find_base())
+    parser = argparse.ArgumentParser(prog="python -m trainer.legs", description="Train the shipped release again.")
+    parser.add_argument("data", type=Path, help="directory of the labelled sets")
+    parser.add_argument("work", type=Path, help="checkpoints and parts; the same again goes on after a kill")
+    parser.add_argument("version", help="name of the release")
+    told = parser.parse_args()
+    found = run(told.data, told.work)
+    produce.ship(told.data, found, told.work / "parts", version=told.version, base=find_base())

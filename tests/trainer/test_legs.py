@@ -51,6 +51,14 @@ def test_a_leg_that_is_done_is_not_trained_again(trained: Path, base: Path, data
     assert (trained / "leg-1" / "mean" / "recipe.json").stat().st_mtime_ns == made
 
 
+def test_a_leg_killed_before_its_mean_was_written_is_not_trained_again(trained: Path, base: Path, data: Path) -> None:
+    (trained / "leg-1" / "mean" / "recipe.json").unlink()
+    made = (trained / "leg-1" / "epoch-2" / "heads.safetensors").stat().st_mtime_ns
+    legs.run(data, trained, legs=(replace(RECIPE, kept=(1, 2)), replace(RECIPE, kept=(1,))), base=base)
+    assert (trained / "leg-1" / "mean" / "recipe.json").is_file()
+    assert (trained / "leg-1" / "epoch-2" / "heads.safetensors").stat().st_mtime_ns == made
+
+
 def test_weights_of_other_shapes_have_no_mean(trained: Path, tmp_path: Path) -> None:
     for part in ("adapter", "heads"):
         save_file({"one": torch.zeros(2)}, tmp_path / f"{part}.safetensors")
