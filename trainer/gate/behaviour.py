@@ -9,6 +9,7 @@ are made like it, so a kind has many forms, each as often as the others, and one
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -227,11 +228,11 @@ def texts() -> list[Example]:
 
 
 def shares(said: Iterable[Answer]) -> dict[str, list[float]]:
-    """Of each kind, the share of every form that was answered right, of answers to :func:`texts`."""
-    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    """Of each kind asked, the share of every form that was answered right; sources are as :func:`cases` names them."""
+    found = defaultdict[str, list[float]](list)
     for key, question in questions(said).items():
         found[key.partition(_FORM)[0]].append(float((question.scores.argmax(1) == question.labels).mean()))
-    return found
+    return dict(found)
 
 
 def lost(

@@ -66,8 +66,9 @@ def update(
 ) -> Updated:
     """Learn ``new`` rows on top of ``champion`` while rehearsing ``memory``.
 
-    ``unlabelled`` are texts of late, on which only the champion teaches. Of ``spared`` texts, which are not learnt, no
-    source may lose more than :data:`MOST_SPOILT`. ``tokenizer`` is the release's file.
+    ``unlabelled`` are texts of late, on which only the champion teaches. Of ``spared`` texts, which are not learnt
+    (their sources name kind and form: :func:`trainer.gate.behaviour.cases`), no kind may lose more than
+    :data:`MOST_SPOILT`. ``tokenizer`` is the release's file.
 
     Raises:
         DataError: no new row can be trained on.

@@ -98,8 +98,8 @@ def test_labels_that_mean_nothing_lead_to_no_update(school: School, memory: list
 
 
 def test_lessons_that_spoil_what_is_to_be_spared_are_not_taken(school: School, memory: list[Remembered]) -> None:
-    facts = [Example(f"{company} usual {subject}", "plain facts", sentiment=1)
-             for company in COMPANIES for subject in SUBJECTS]  # fmt: skip
+    facts = [Example(f"{company} usual {subject}", f"plain facts, form {number}", sentiment=1)
+             for number, subject in enumerate(SUBJECTS) for company in COMPANIES]  # fmt: skip
     updated = school.teach(shifted(300, 1), memory, replace(RATES, stored=0.0), spared=facts)
     assert updated.figures["alphas"]["1"] > updated.figures["alphas"]["0"] + RATES.least_gain, "it would score better"
     assert updated.figures["spoilt"]["1"] == ["plain facts"]
