@@ -31,7 +31,7 @@ from trainer.gate.behaviour import MOST_LOST, lost, shares
 from trainer.learning.desk import Desk, Lessons, Model, Rates, teaches
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Remembered
-from trainer.learning.taking import ALPHAS, Taken, score_of, taken, voice
+from trainer.learning.taking import ALPHAS, Taken, loss_of, taken, voice
 from trainer.measure import Answer, Question, fit_temperature, questions
 from trainer.network import lora_matrices
 from trainer.refill import ENCODER
@@ -85,7 +85,7 @@ def update(
     model = champion if part.alpha == 0 else trained.model(part.alpha)
     figures = {
         "new": len(lessons.new), "held": len(lessons.held_new) + len(lessons.held_known),
-        "rehearsed": len(lessons.rehearsed), "steps": log["steps"], "epochs": log["scores"],
+        "rehearsed": len(lessons.rehearsed), "steps": log["steps"], "epochs": log["losses"],
         **part.as_row(), "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
     return Updated(model, part.alpha, figures, trained.remember(new, part.alpha))
@@ -110,8 +110,8 @@ class _Training:
     def go(self) -> dict[str, Any]:
         """Train; the moving mean of the weights (with ``plain``, the weights) is what counts in the end."""
         rates, began = self.rates, time.monotonic()
-        scores: list[float] = []
-        best, kept, stale, step = -1.0, self._copy(), 0, 0
+        losses: list[float] = []
+        best, kept, stale, step = float("inf"), self._copy(), 0, 0
         with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for epoch in range(rates.epochs):
                 for new, old in self._batches(epoch):
@@ -121,15 +121,15 @@ class _Training:
                         break
                 if rates.plain:
                     continue
-                scores.append(round(self._judged(self.mean), 4))
-                if scores[-1] > best + (rates.least_gain if epoch else 0.0):
-                    best, kept, stale = scores[-1], self._copy(self.mean), 0
+                losses.append(round(self._judged(self.mean), 4))
+                if losses[-1] < best - rates.least_gain:
+                    best, kept, stale = losses[-1], self._copy(self.mean), 0
                 else:
                     stale += 1
                 if stale >= rates.patience or time.monotonic() - began > rates.seconds:
                     break
         self.mean = self._copy() if rates.plain else kept
-        return {"steps": step, "scores": scores}
+        return {"steps": step, "losses": losses}
 
     def _batches(self, epoch: int) -> Iterator[tuple[list[int], list[int]]]:
         """New rows, each once an epoch, and beside them as many rehearsed ones in an order of their own."""
@@ -210,30 +210,31 @@ class _Training:
                     value.copy_(torch.lerp(self.start[name], weights[name], alpha))
 
     def _judged(self, weights: dict[str, Tensor]) -> float:
-        """The score of ``weights`` on the held-back rows; the weights in training stay as they are."""
+        """The log loss of ``weights`` on the held-back rows; the weights in training stay as they are."""
         now = self._copy()
         self._put(weights)
-        score = self._score()
+        loss = self._loss()
         self._put(now)
-        return score
+        return loss
 
-    def _score(self) -> float:
-        """The score of the network, as it stands, on the held-back rows."""
-        return score_of(self._asked(self.lessons.held_new), self._asked(self.lessons.held_known))
+    def _loss(self) -> float:
+        """The log loss of the network, as it stands, on the held-back rows; 0 without any."""
+        new, known = (self._asked(rows) for rows in (self.lessons.held_new, self.lessons.held_known))
+        return loss_of(new, known, self.desk.champion.temperatures)
 
     def _asked(self, rows: Sequence[Encoded]) -> list[Answer]:
         return [answer for answer, _ in self.desk.answers(rows)]
 
     def sweep(self, spared: Sequence[Example]) -> Taken:
         """The part of the way that held-back rows ask for and the spared texts allow."""
-        scores: dict[float, float] = {}
+        losses: dict[float, float] = {}
         for alpha in ALPHAS:
             self._put(self.mean, alpha)
-            scores[alpha] = self._score()
+            losses[alpha] = self._loss()
         written = self.desk.encoded(spared)
         before = self._behaves(written, 0.0)
         return taken(
-            scores, self.rates.least_gain, lambda part: lost(before, self._behaves(written, part), MOST_SPOILT)
+            losses, self.rates.least_gain, lambda part: lost(before, self._behaves(written, part), MOST_SPOILT)
         )
 
     def _behaves(self, written: Sequence[Encoded], alpha: float) -> dict[str, list[float]]:

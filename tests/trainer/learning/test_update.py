@@ -79,7 +79,7 @@ def test_an_update_learns_what_is_new_and_keeps_what_was_known(school: School, u
     before = school.accuracy(school.model, school.known)
     assert school.accuracy(updated.model, school.known) > before - 0.05
     assert updated.alpha > 0
-    assert updated.figures["alphas"]["0"] < updated.figures["alphas"][f"{updated.alpha:g}"]
+    assert updated.figures["alphas"]["0"] > updated.figures["alphas"][f"{updated.alpha:g}"]
 
 
 def test_plain_fine_tuning_forgets_what_rehearsing_keeps(school: School, updated: Updated) -> None:
@@ -101,7 +101,7 @@ def test_lessons_that_spoil_what_is_to_be_spared_are_not_taken(school: School, m
     facts = [Example(f"{company} usual {subject}", f"plain facts, form {number}", sentiment=1)
              for number, subject in enumerate(SUBJECTS) for company in COMPANIES]  # fmt: skip
     updated = school.teach(shifted(300, 1), memory, replace(RATES, stored=0.0), spared=facts)
-    assert updated.figures["alphas"]["1"] > updated.figures["alphas"]["0"] + RATES.least_gain, "it would score better"
+    assert updated.figures["alphas"]["1"] < updated.figures["alphas"]["0"] - RATES.least_gain, "it would score better"
     assert updated.figures["spoilt"]["1"] == ["plain facts"]
     assert updated.alpha < 1.0
     before, after = (school.accuracy(model, facts) for model in (school.model, updated.model))
