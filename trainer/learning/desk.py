@@ -38,8 +38,8 @@ class Rates:
     seed: int = 20
     rows: int = 16
     epochs: int = 4
-    rate: float = 5e-4
-    head_rate: float = 5e-4
+    rate: float = 6.5e-4
+    head_rate: float = 6.5e-4
     warmup: int = 20
     stored: float = 0.1
     teacher: float = 0.3

@@ -5,14 +5,17 @@ Pure: what was measured goes in, the part comes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from models.labels import TAXONOMIES
 from models.release import Temperatures
-from trainer.measure import Answer, Question, questions, softmax
+from trainer.measure import Answer, Question, fit_temperature, questions, softmax
+
+Taxonomies = Mapping[str, tuple[str, ...]]
 
 ALPHAS = tuple(eighths / 8 for eighths in range(9))
 """Parts of the way from the champion to what was learnt; 0 is no update."""
@@ -53,21 +56,46 @@ def taken(losses: Mapping[float, float], least_gain: float, harm: Callable[[floa
     return Taken(0.0, losses, spoilt)
 
 
-def loss_of(new: Sequence[Answer], known: Sequence[Answer], temperatures: Temperatures) -> float:
+def loss_of(
+    new: Sequence[Answer], known: Sequence[Answer], before: Temperatures, taxonomies: Taxonomies = TAXONOMIES
+) -> float:
     """The log loss, in nats, of answers about what is new and what was known, one half each; 0 of nothing.
 
     The loss and not the accuracy, which a few hundred rows tell to two or three points: it follows every row's
-    probability, so that it tells the same difference with far fewer of them. However many domains are remembered, what
-    an update is for counts as much as all that it may spoil. Within a half a small source counts as much as a large
-    one, unless it is too small to tell (:func:`voice`). Logits are divided by ``temperatures``.
+    probability, so that it tells the same difference with far fewer of them. Logits are read at temperatures fitted
+    to them, as they will be (:func:`refitted`), or being too sure would count where it can be mended. However many
+    domains are remembered, what an update is for counts as much as all that it may spoil. Within a half a small source
+    counts as much as a large one, unless it is too small to tell (:func:`voice`).
     """
-    found = [_log_loss(asked, temperatures) for asked in (questions(new), questions(known)) if asked]
+    fitted = refitted([*new, *known], before, taxonomies)
+    asked = [questions(some, taxonomies) for some in (new, known)]
+    found = [_log_loss(some, fitted) for some in asked if some]
     return float(np.mean(found)) if found else 0.0
+
+
+def refitted(answers: Iterable[Answer], before: Temperatures, taxonomies: Taxonomies = TAXONOMIES) -> Temperatures:
+    """Each head's temperature, fitted to held-back answers: few of them leave it near the one ``before``."""
+    asked = questions(answers, taxonomies)
+    return Temperatures(
+        _fitted(asked, "/sentiment", before.sentiment),
+        _fitted(asked, "/entities", before.entities),
+        {name: _fitted(asked, f"/topic:{name}", temperature) for name, temperature in before.topics.items()},
+    )
 
 
 def voice(rows: int) -> float:
     """What a source of so many held-back rows counts beside others: alike from :data:`ENOUGH` on, less with fewer."""
     return min(1.0, rows / ENOUGH)
+
+
+def _fitted(asked: Mapping[str, Question], ending: str, before: float) -> float:
+    chosen = [one for key, one in asked.items() if key.endswith(ending) and not one.polar]
+    if not chosen:
+        return before
+    counts = [len(one.labels) for one in chosen]
+    weights = np.concatenate([np.full(count, voice(count) / count) for count in counts])
+    scores, labels = (np.concatenate([getattr(one, name) for one in chosen]) for name in ("scores", "labels"))
+    return round(fit_temperature(scores, labels, weights * (sum(counts) / weights.sum()), around=before), 4)
 
 
 def _log_loss(asked: Mapping[str, Question], temperatures: Temperatures) -> float:
@@ -85,4 +113,4 @@ def _lost(question: Question, temperature: float) -> float:
 def _temperature(key: str, temperatures: Temperatures) -> float:
     """That of the head which answers a question, by the key of :func:`trainer.measure.questions`."""
     head, _, taxonomy = key.rpartition("/")[2].partition(":")
-    return temperatures.topics[taxonomy] if head == "topic" else getattr(temperatures, head)
+    return temperatures.topics.get(taxonomy, 1.0) if head == "topic" else getattr(temperatures, head)

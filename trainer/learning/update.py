@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from models.assembly import fold
-from models.release import Temperatures
 from models.text import open_tokenizer
 from trainer.batches import Encoded, collate, grouped
 from trainer.data import Example
@@ -31,8 +29,8 @@ from trainer.gate.behaviour import MOST_LOST, lost, shares
 from trainer.learning.desk import Desk, Lessons, Model, Rates, teaches
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Remembered
-from trainer.learning.taking import ALPHAS, Taken, loss_of, taken, voice
-from trainer.measure import Answer, Question, fit_temperature, questions
+from trainer.learning.taking import ALPHAS, Taken, loss_of, refitted, taken
+from trainer.measure import Answer
 from trainer.network import lora_matrices
 from trainer.refill import ENCODER
 
@@ -220,7 +218,8 @@ class _Training:
     def _loss(self) -> float:
         """The log loss of the network, as it stands, on the held-back rows; 0 without any."""
         new, known = (self._asked(rows) for rows in (self.lessons.held_new, self.lessons.held_known))
-        return loss_of(new, known, self.desk.champion.temperatures)
+        champion = self.desk.champion
+        return loss_of(new, known, champion.temperatures, champion.taxonomies)
 
     def _asked(self, rows: Sequence[Encoded]) -> list[Answer]:
         return [answer for answer, _ in self.desk.answers(rows)]
@@ -252,12 +251,7 @@ class _Training:
         heads = {name: value.detach().numpy().copy() for name, value in self.desk.network.heads().items()}
         weights = {**{f"{ENCODER}{name}": value for name, value in folded.items()}, **heads}
         held = self._asked([*self.lessons.held_new, *self.lessons.held_known])
-        asked = questions(held, champion.taxonomies)
-        before = champion.temperatures
-        topics = {name: _fitted(asked, f"/topic:{name}", t) for name, t in before.topics.items()}
-        temperatures = Temperatures(
-            _fitted(asked, "/sentiment", before.sentiment), _fitted(asked, "/entities", before.entities), topics
-        )
+        temperatures = refitted(held, champion.temperatures, champion.taxonomies)
         return Model(weights, temperatures, champion.taxonomies)
 
     def remember(self, new: Sequence[Example], alpha: float) -> list[Remembered]:
@@ -273,17 +267,6 @@ class _Training:
             )
             for example, (_, logits) in zip(some, said, strict=True)
         ]
-
-
-def _fitted(asked: dict[str, Question], ending: str, before: float) -> float:
-    """A head's temperature, fitted to held-back answers: few of them leave it near the champion's."""
-    chosen = [one for key, one in asked.items() if key.endswith(ending) and not one.polar]
-    if not chosen:
-        return before
-    counts = [len(one.labels) for one in chosen]
-    weights = np.concatenate([np.full(count, voice(count) / count) for count in counts])
-    scores, labels = (np.concatenate([getattr(one, name) for one in chosen]) for name in ("scores", "labels"))
-    return round(fit_temperature(scores, labels, weights * (sum(counts) / weights.sum()), around=before), 4)
 
 
 def _surprise(example: Example, logits: Tensor) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,16 +12,19 @@ from hypothesis import strategies as st
 
 from models.release import Temperatures
 from trainer.data import EntityLabel, Example
-from trainer.learning.taking import ALPHAS, loss_of, taken
+from trainer.learning.taking import ALPHAS, loss_of, refitted, taken
 from trainer.measure import Answer
 
 AS_IT_IS = Temperatures()
 
 
-def said(source: str, *chances: float) -> list[Answer]:
-    """An answer for each chance that was given to the label, about texts of ``source``."""
-    row = Example("as ever", source, sentiment=2)
-    return [Answer(row, {}, np.log([(1 - right) / 2, (1 - right) / 2, right]), ()) for right in chances]
+def said(source: str, *chances: float, polar: bool = True) -> list[Answer]:
+    """An answer for each chance that was given to the label, about texts of ``source``.
+
+    No temperature is fitted to those of two classes, so that each loss follows from its chance alone.
+    """
+    row = Example("as ever", source, sentiment=2, polar=polar)
+    return [Answer(row, {}, np.log([(1 - right), 1e-9, right]), ()) for right in chances]
 
 
 def loss(*chances: float) -> float:
@@ -48,21 +52,36 @@ def test_one_row_of_a_source_is_not_worth_twenty_of_another() -> None:
 def test_being_sure_and_wrong_costs_more_than_it_is_worth_to_be_sure_and_right() -> None:
     bold, fair = said("new", *[0.99] * 9, 0.005), said("new", *[0.9] * 9, 0.05)
     assert loss_of(bold, [], AS_IT_IS) > loss_of(fair, [], AS_IT_IS)
-    assert loss_of(bold, [], Temperatures(sentiment=2.0)) < loss_of(bold, [], AS_IT_IS), "each head's is asked for"
+
+
+def test_what_a_temperature_mends_does_not_count() -> None:
+    row = Example("as ever", "new", sentiment=2)
+    fair = [Answer(row, {}, np.log(chances), ()) for chances in [[0.1, 0.1, 0.8]] * 400 + [[0.1, 0.8, 0.1]] * 100]
+    bold = [replace(answer, sentiment=1.5 * answer.sentiment) for answer in fair]
+    assert refitted(bold, AS_IT_IS).sentiment == pytest.approx(1.5, rel=0.05)
+    assert loss_of(bold, [], AS_IT_IS) == pytest.approx(loss_of(fair, [], AS_IT_IS), abs=0.01)
+
+
+def test_few_answers_move_a_temperature_little() -> None:
+    row = Example("as ever", "new", sentiment=0)
+    assert 1.0 < refitted([Answer(row, {}, np.array([0.0, 0.0, 9.0]), ())], AS_IT_IS).sentiment < 1.3
 
 
 def test_nothing_held_back_tells_nothing() -> None:
     assert loss_of([], [], AS_IT_IS) == 0.0
 
 
-def test_every_question_is_read_at_the_temperature_of_its_head() -> None:
-    given = Temperatures(2.0, 3.0, {"finance": 4.0})
+def test_every_head_is_read_at_a_temperature_of_its_own() -> None:
     spans = (EntityLabel(0, 4, 2), EntityLabel(9, 13, 0))
-    row = Example("Acme up, Bolt down", "news", topics=(("finance", 0),), sentiment=2, entities=spans)
-    first, last = np.log([0.6, 0.2, 0.2]), np.log([0.2, 0.2, 0.6])
-    finance = np.log([0.6, *[0.4 / 19] * 19])
-    answer = Answer(row, {"finance": 4 * finance}, 2 * last, (3 * last, 3 * first))
-    assert loss_of([answer], [], given) == pytest.approx(loss(0.6))
+    row = Example("Acme up, Bolt down", "news", topics=(("mine", 0),), sentiment=2, entities=spans)
+    first, last, mine = np.log([0.9, 0.05, 0.05]), np.log([0.05, 0.05, 0.9]), np.log([0.9, 0.1])
+    before = Temperatures(2.0, 3.0, {"mine": 4.0})
+    answer = Answer(row, {"mine": 4 * mine}, 2 * last, (3 * last, 3 * first))
+    found = refitted([answer], before, {"mine": ("a", "b")})
+    assert found.sentiment == pytest.approx(2.0, rel=0.05)
+    assert found.entities == pytest.approx(3.0, rel=0.05)
+    assert found.topics == pytest.approx({"mine": 4.0}, rel=0.05)
+    assert loss_of([answer], [], before, {"mine": ("a", "b")}) == pytest.approx(loss(0.9), rel=0.1)
 
 
 FALLING = {0.0: 0.70, 0.25: 0.64, 0.5: 0.60, 0.75: 0.58, 1.0: 0.57}
