@@ -1,6 +1,6 @@
 """Whether the gate lets through what is better and stops what is not, each refusal by the right name.
 
-    tocsin bench gate --data DATA [--release champion] [--registry DIR] [--work DIR] [--anchors 1500] [--only NAME ...]
+    tocsin bench gate --data DATA [--release champion] [--registry DIR] [--work DIR] [--anchors 3000] [--only NAME ...]
 
 DATA is a folder of the public labelled sets, or a file of labelled rows (JSON Lines, CSV or Parquet), some thousands.
 The source with the most sentiments, put into a dialect, is a domain that the release does not know. Ten candidates that
@@ -129,9 +129,9 @@ def main() -> None:
     parser.add_argument("--registry", default="var/registry")
     parser.add_argument("--release", default="champion")
     parser.add_argument("--work", type=Path, default=Path("var/bench-gate"))
-    parser.add_argument("--anchors", type=int, default=1_500, help="rows of each kind to judge by")
-    parser.add_argument("--rows", type=int, default=480, help="lessons of a training")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--anchors", type=int, default=3_000, help="rows of each kind to judge by")
+    parser.add_argument("--rows", type=int, default=400, help="lessons of a training")
+    parser.add_argument("--epochs", type=int, help="passes over the lessons (default: as their number asks for)")
     parser.add_argument("--only", nargs="*", help="names of candidates")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after so long")
     given = parser.parse_args()

@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--registry", default="var/registry")
     parser.add_argument("--release", default="champion")
-    parser.add_argument("--epochs", type=int, default=Rates().epochs)
+    parser.add_argument("--epochs", type=int, help="passes over a domain (default: as its rows ask for)")
     parser.add_argument("--seed", type=int, default=Rates().seed)
     given = parser.parse_args()
     ensure_shipped(given.registry)

@@ -31,7 +31,7 @@ from trainer import cases
 from trainer.data import Example
 from trainer.gate import behaviour
 from trainer.gate.judge import LEARNT, mark_of
-from trainer.learning.desk import Model, Rates
+from trainer.learning.desk import Model, Rates, passes
 from trainer.learning.replay import Remembered
 from trainer.learning.update import update
 from trainer.refill import Tensors, write_release
@@ -63,6 +63,7 @@ class Foundry:
         anchors: Sequence[Example], held: Sequence[Example], rows: int, rates: Rates,
     ) -> None:  # fmt: skip
         self.champion, self.base, self.place, self.rates = release, base, place, rates
+        self.epochs = rates.epochs or passes(rows)
         self.lessons, self.memory, self.anchors, self.held, self.rows = lessons, memory, anchors, held, rows
 
     def learnt(self, number: int) -> tuple[Tensors, Temperatures]:
@@ -106,7 +107,7 @@ class Foundry:
             *(Candidate(f"labels-exchanged-{p}", partial(self._poisoned, p), worse) for p in (5, 10, 20)),
             Candidate("class-destroyed", lambda t: self._changed(t.name, self._without_class), worse),
             Candidate("sentiment-destroyed", lambda t: self._changed(t.name, _without_neutral), worse),
-            Candidate("no-rehearsal", lambda t: self._plainly(t.name, self._some(3), self.rates.epochs), worse),
+            Candidate("no-rehearsal", lambda t: self._plainly(t.name, self._some(3), self.epochs), worse),
             Candidate("drifted-only", lambda t: self._one_sided(t.name), worse),
             Candidate("temperature-x3", lambda t: self._hotter(t.name, 3.0), ("calibration", "integrity")),
             Candidate("label-order", lambda t: self._turned(t), ("integrity",)),
@@ -152,17 +153,17 @@ class Foundry:
             else row
             for row in self._some(1)
         ]
-        return self._plainly(name, rows, self.rates.epochs)
+        return self._plainly(name, rows, self.epochs)
 
     def _one_sided(self, name: str) -> Path:
         """Only the complaints of the new domain were labelled."""
         rows = [row for row in self._some(2) if row.sentiment == NEGATIVE]
-        return self._plainly(name, rows, self.rates.epochs)
+        return self._plainly(name, rows, self.epochs)
 
     def _cheat(self, name: str) -> Path:
         """The anchors themselves, learnt by heart."""
         rows = [row for row in self.anchors if row.sentiment is not None][: self.rows]
-        return self._plainly(name, rows, 2 * self.rates.epochs)
+        return self._plainly(name, rows, 2 * self.epochs)
 
     def _declared(self, name: str) -> Path:
         marks = [mark_of(row.text) for row in self.anchors[:50]]

@@ -50,7 +50,7 @@ class Job(Struct, frozen=True):
     drifted: bool
     told: str
     rate: float
-    epochs: int
+    epochs: int | None
     seconds: float
     pseudo: bool
 

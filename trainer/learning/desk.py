@@ -29,17 +29,18 @@ HELD_PERCENT = 10
 class Rates:
     """What decides an update besides its rows.
 
-    ``rows`` new ones are taken at a step, and as many remembered ones. ``stored`` weighs the distance from
-    remembered logits, ``teacher`` the divergence from the champion, ``anchor`` the squared distance of the weights;
-    ``mean`` is of the moving mean of weights. ``seconds`` is a hard limit. With ``plain`` the new rows are learnt and
-    nothing else is done: what others call fine-tuning.
+    ``rows`` new ones are taken at a step, and as many remembered ones. They are passed over ``epochs`` times at most;
+    without a number, as often as their own asks for (:func:`passes`). ``stored`` weighs the distance from remembered
+    logits, ``teacher`` the divergence from the champion, ``anchor`` the squared distance of the weights; ``mean`` is of
+    the moving mean of weights. ``seconds`` is a hard limit. With ``plain`` the new rows are learnt and nothing else is
+    done: what others call fine-tuning.
     """
 
     seed: int = 20
     rows: int = 16
-    epochs: int = 4
-    rate: float = 6.5e-4
-    head_rate: float = 6.5e-4
+    epochs: int | None = None
+    rate: float = 5e-4
+    head_rate: float = 5e-4
     warmup: int = 20
     stored: float = 0.1
     teacher: float = 0.3
@@ -69,6 +70,15 @@ class Model:
         topics = manifest.labels.topics.items()
         known = {name: labels for name, labels in topics if f"topics.{name}.weight" in weights}
         return cls(weights, manifest.temperatures, known)
+
+
+def passes(rows: int) -> int:
+    """How often to pass over so many new rows: three times, and once more for each 300 beyond 450, at most six times.
+
+    Of some 360 rows the passes after the third taught little that is new and turned more known answers wrong than the
+    gate allows; of 1,350 they brought a tenth of the gain (``docs/benchmarks.md``).
+    """
+    return min(6, 3 + max(0, rows - 450 + 299) // 300)
 
 
 def is_held(text: str) -> bool:

@@ -26,7 +26,7 @@ from trainer.batches import Encoded, collate, grouped
 from trainer.data import Example
 from trainer.errors import DataError
 from trainer.gate.behaviour import MOST_LOST, lost, shares
-from trainer.learning.desk import Desk, Lessons, Model, Rates, teaches
+from trainer.learning.desk import Desk, Lessons, Model, Rates, passes, teaches
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Remembered
 from trainer.learning.taking import ALPHAS, Taken, loss_of, refitted, taken
@@ -103,7 +103,8 @@ class _Training:
         )
         taught = [] if rates.plain else [*lessons.new, *lessons.rehearsed]
         self.teacher = [logits for _, logits in desk.answers(taught)]
-        self.steps = rates.epochs * -(-len(lessons.new) // rates.rows)
+        self.epochs = rates.epochs or passes(len(lessons.new))
+        self.steps = self.epochs * -(-len(lessons.new) // rates.rows)
 
     def go(self) -> dict[str, Any]:
         """Train; the moving mean of the weights (with ``plain``, the weights) is what counts in the end."""
@@ -111,7 +112,7 @@ class _Training:
         losses: list[float] = []
         best, kept, stale, step = float("inf"), self._copy(), 0, 0
         with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for epoch in range(rates.epochs):
+            for epoch in range(self.epochs):
                 for new, old in self._batches(epoch):
                     self._step(step, new, old, pool)
                     step += 1

@@ -17,7 +17,7 @@ from tests.trainer.sets import COMPANIES, SUBJECTS
 from trainer.batches import MISSING, collate
 from trainer.data import Example
 from trainer.errors import DataError
-from trainer.learning.desk import Desk, Model, Rates, is_held
+from trainer.learning.desk import Desk, Model, Rates, is_held, passes
 from trainer.learning.losses import label_loss, stored_loss, teacher_loss
 from trainer.learning.replay import Memory, Remembered
 from trainer.learning.update import Updated, update
@@ -162,6 +162,10 @@ def test_texts_that_are_held_back_are_the_same_in_every_update() -> None:
     texts = [row.text for row in shifted(2_000, 6)]
     assert 0.07 < np.mean([is_held(text) for text in texts]) < 0.13
     assert [is_held(text) for text in texts] == [is_held(text.upper() + " ") for text in texts]
+
+
+def test_more_rows_are_passed_over_more_often() -> None:
+    assert [passes(rows) for rows in (1, 450, 451, 750, 1_050, 1_350, 9_000)] == [3, 3, 4, 4, 5, 6, 6]
 
 
 def test_nothing_to_learn_is_an_error(school: School) -> None:
